@@ -1,0 +1,1 @@
+"""Placeholder first line; the owner of this package replaces it."""
