@@ -1,1 +1,1 @@
-"""Placeholder first line; the owner of this package replaces it."""
+"""Hardware-in-the-loop harness: starts the parts, drives boards, and accounts for every reading."""

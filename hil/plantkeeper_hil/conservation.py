@@ -1,0 +1,215 @@
+"""The conservation check: is every reading that a board took accounted for, everywhere, unchanged?
+
+Pure: five ledgers in, a verdict out. The ledgers are what each place on a reading's way says of it:
+the sensors, the board (`!taken` on serial), the wire (a POST that was answered 200), PostgreSQL, and the
+backend's journal. DESIGN of the check: docs/decisions/0005-conservation-check.md.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import Enum
+
+from plantkeeper_hil.readings import Key, Record, Sensed, Values
+
+
+class Kind(Enum):
+    """What can befall a reading."""
+
+    LOST = "lost"
+    DUPLICATED = "duplicated"
+    REORDERED = "reordered"
+    ALTERED = "altered"
+    FOREIGN = "foreign"
+
+
+class Place(Enum):
+    """Where a reading can be seen, in the order of its way."""
+
+    BOARD = "taken by the board"
+    WIRE = "acknowledged by the gateway"
+    DATABASE = "stored in PostgreSQL"
+    BACKEND = "delivered to the backend"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One breach of the law, with the reading's name and the last place that had it."""
+
+    kind: Kind
+    device_id: int
+    key: Key
+    detail: str
+
+    def __str__(self) -> str:
+        return f"device {self.device_id} reading {self.key} {self.kind.value}: {self.detail}"
+
+
+@dataclass(frozen=True)
+class Ledgers:
+    """What every place says.
+
+    Args:
+        taken: readings that boards acknowledged as taken, in order per device.
+        acknowledged: readings whose POST the gateway answered with 200, in order.
+        stored: rows of PostgreSQL in insertion order.
+        delivered: requests that the backend answered with 200, in order of arrival.
+        sensed: what the sensors had, by device and key; None for a real board, whose sensors cannot be asked.
+        dropped: readings that a board itself gave up, with the reason that it named.
+    """
+
+    taken: Sequence[Record]
+    acknowledged: Sequence[Record]
+    stored: Sequence[Record]
+    delivered: Sequence[Record]
+    sensed: Mapping[tuple[int, Key], Sensed] | None = None
+    dropped: Mapping[tuple[int, Key], str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """Counts of readings and every breach found."""
+
+    taken: int
+    stored: int
+    delivered: int
+    findings: tuple[Finding, ...]
+
+    @property
+    def conserved(self) -> bool:
+        """True where no reading was lost, duplicated, reordered, altered or invented."""
+        return not self.findings
+
+    def count(self, kind: Kind) -> int:
+        """Number of findings of one kind."""
+        return sum(finding.kind is kind for finding in self.findings)
+
+    def of_kind(self, kind: Kind) -> list[Finding]:
+        """The findings of one kind, in the order found."""
+        return [finding for finding in self.findings if finding.kind is kind]
+
+
+def check(ledgers: Ledgers, *, repeats_allowed: bool = False) -> Verdict:
+    """Compare the ledgers reading by reading.
+
+    Args:
+        ledgers: what every place says.
+        repeats_allowed: True where faults are injected: a delivery may be repeated, as long as no later
+            reading of the device was delivered in between (it then has no effect at the backend).
+    """
+    places = {
+        Place.BOARD: ledgers.taken,
+        Place.WIRE: ledgers.acknowledged,
+        Place.DATABASE: ledgers.stored,
+        Place.BACKEND: ledgers.delivered,
+    }
+    findings = [
+        *_lost(places, ledgers.dropped),
+        *_foreign(places),
+        *_duplicated(places, repeats_allowed=repeats_allowed),
+        *_reordered(places),
+        *_altered(places),
+        *_unlike_sensors(ledgers.taken, ledgers.sensed),
+    ]
+    return Verdict(
+        taken=len(_names(ledgers.taken)),
+        stored=len(_names(ledgers.stored)),
+        delivered=len(_names(ledgers.delivered)),
+        findings=tuple(findings),
+    )
+
+
+def _name(record: Record) -> tuple[int, Key]:
+    return record.device_id, record.key
+
+
+def _names(records: Iterable[Record]) -> set[tuple[int, Key]]:
+    return {_name(record) for record in records}
+
+
+def _lost(
+    places: Mapping[Place, Sequence[Record]], dropped: Mapping[tuple[int, Key], str]
+) -> Iterable[Finding]:
+    seen = {place: _names(records) for place, records in places.items()}
+    for name in sorted(seen[Place.BOARD]):
+        missing = [place for place in Place if name not in seen[place]]
+        if not missing:
+            continue
+        last_seen = [place for place in Place if name in seen[place]][-1]
+        detail = f"last seen: {last_seen.value}; not {', not '.join(place.value for place in missing)}"
+        if name in dropped:
+            detail += f"; the board said that it dropped it: {dropped[name]}"
+        yield Finding(Kind.LOST, *name, detail)
+
+
+def _foreign(places: Mapping[Place, Sequence[Record]]) -> Iterable[Finding]:
+    taken = _names(places[Place.BOARD])
+    for place, records in places.items():
+        for name in sorted(_names(records) - taken):
+            yield Finding(Kind.FOREIGN, *name, f"{place.value}, but no board took it")
+
+
+def _duplicated(
+    places: Mapping[Place, Sequence[Record]], *, repeats_allowed: bool
+) -> Iterable[Finding]:
+    for place, records in places.items():
+        counts = Counter(_name(record) for record in records)
+        if place is Place.BACKEND and repeats_allowed:
+            counts = _effects(records)
+        elif place is Place.WIRE and repeats_allowed:
+            continue  # a repeated POST is answered 200 again; the row is what counts
+        for name, count in sorted(counts.items()):
+            if count > 1:
+                yield Finding(Kind.DUPLICATED, *name, f"{count} times {place.value}")
+
+
+def _effects(records: Iterable[Record]) -> Counter[tuple[int, Key]]:
+    """Count deliveries that took effect: a repeat straight after itself leaves the backend as it was."""
+    latest: dict[int, Key] = {}
+    effects: Counter[tuple[int, Key]] = Counter()
+    for record in records:
+        if latest.get(record.device_id) != record.key:
+            effects[_name(record)] += 1
+        latest[record.device_id] = record.key
+    return effects
+
+
+def _reordered(places: Mapping[Place, Sequence[Record]]) -> Iterable[Finding]:
+    for place, records in places.items():
+        highest: dict[int, Key] = {}
+        reported = set()
+        for record in records:
+            before = highest.get(record.device_id)
+            if before is not None and record.key < before and _name(record) not in reported:
+                reported.add(_name(record))
+                yield Finding(Kind.REORDERED, *_name(record), f"{place.value} after {before}")
+            if before is None or record.key > before:
+                highest[record.device_id] = record.key
+
+
+def _altered(places: Mapping[Place, Sequence[Record]]) -> Iterable[Finding]:
+    taken: dict[tuple[int, Key], Values] = {_name(r): r.values for r in places[Place.BOARD]}
+    unlike: dict[tuple[int, Key], list[str]] = defaultdict(list)
+    for place, records in places.items():
+        for record in records:
+            expected = taken.get(_name(record))
+            if expected is not None and record.values != expected:
+                unlike[_name(record)].append(f"{place.value} as {record.values}")
+    for name, details in sorted(unlike.items()):
+        yield Finding(Kind.ALTERED, *name, f"taken as {taken[name]}, but {'; '.join(details)}")
+
+
+def _unlike_sensors(
+    taken: Sequence[Record], sensed: Mapping[tuple[int, Key], Sensed] | None
+) -> Iterable[Finding]:
+    if sensed is None:
+        return
+    for record in taken:
+        truth = sensed.get(_name(record))
+        difference = "the sensors were not read for it" if truth is None else truth.explain_difference(
+            record.values
+        )
+        if difference is not None:
+            yield Finding(Kind.ALTERED, *_name(record), difference)

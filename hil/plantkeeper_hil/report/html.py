@@ -1,0 +1,160 @@
+"""The HTML report: the four quantities over virtual time with each delivery marked, and the latency.
+
+One file with plotly's script inside, so that it opens from disk without a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
+import plotly.graph_objects as go
+from plotly.subplots import make_subplots
+
+from plantkeeper_hil.report.model import DeviceLine, Point, RunReport, Truth, summary
+
+SECONDS_PER_HOUR = 3600
+COLOURS = ("#2b7a4b", "#b5542b", "#3a5fa8", "#8a4fa3", "#a08a1c", "#2a8a93")
+
+
+class Quantity(NamedTuple):
+    """One of the plotted quantities and where its values are."""
+
+    title: str
+    attribute: str
+
+
+QUANTITIES = (
+    Quantity("temperature, °C", "temperature_c"),
+    Quantity("air humidity, %", "air_humidity_percent"),
+    Quantity("light, 0–2000", "light"),
+    Quantity("soil moisture, %", "soil_percent"),
+)
+
+
+def render(report: RunReport) -> str:
+    """The whole page."""
+    figure = make_subplots(
+        rows=len(QUANTITIES) + 1,
+        cols=1,
+        shared_xaxes=True,
+        vertical_spacing=0.035,
+        subplot_titles=[quantity.title for quantity in QUANTITIES] + ["latency board → backend, ms (wall clock)"],
+    )
+    for index, device in enumerate(report.devices):
+        _add_device(figure, device, COLOURS[index % len(COLOURS)])
+    figure.update_xaxes(title_text="virtual time, h", row=len(QUANTITIES) + 1, col=1)
+    figure.update_layout(
+        height=1250, template="plotly_white", margin={"l": 60, "r": 20, "t": 40, "b": 50}, hovermode="closest",
+        legend={"orientation": "h", "y": 1.06},
+    )
+    plots = figure.to_html(include_plotlyjs=True, full_html=False, config={"displaylogo": False})
+    return PAGE.format(verdict=_verdict(report), rows=_rows(report), findings=_findings(report), plots=plots)
+
+
+def _add_device(figure: go.Figure, device: DeviceLine, colour: str) -> None:
+    name = f"device {device.device_id}"
+    delivered = [point for point in device.points if point.delivered]
+    undelivered = [point for point in device.points if not point.delivered]
+    for row, quantity in enumerate(QUANTITIES, start=1):
+        if device.truth:
+            figure.add_trace(_truth_line(device.truth, quantity, colour, name), row=row, col=1)
+        figure.add_trace(
+            _markers(delivered, quantity, colour, f"{name}: delivered", "circle", show_legend=row == 1), row=row, col=1
+        )
+        if undelivered:
+            figure.add_trace(
+                _markers(undelivered, quantity, "#d00000", f"{name}: not delivered", "x", show_legend=row == 1),
+                row=row,
+                col=1,
+            )
+    figure.add_trace(
+        go.Scatter(
+            x=[point.virtual_s / SECONDS_PER_HOUR for point in delivered],
+            y=[1000 * point.latency_s for point in delivered if point.latency_s is not None],
+            text=[point.key for point in delivered],
+            mode="markers",
+            marker={"color": colour, "size": 4},
+            hovertemplate="reading %{text}<br>%{y:.1f} ms<extra></extra>",
+            showlegend=False,
+        ),
+        row=len(QUANTITIES) + 1,
+        col=1,
+    )
+
+
+def _truth_line(truth: Sequence[Truth], quantity: Quantity, colour: str, name: str) -> go.Scatter:
+    return go.Scatter(
+        x=[instant.virtual_s / SECONDS_PER_HOUR for instant in truth],
+        y=[getattr(instant, quantity.attribute) for instant in truth],
+        mode="lines",
+        line={"color": colour, "width": 1},
+        opacity=0.45,
+        name=f"{name}: plant model",
+        showlegend=quantity is QUANTITIES[0],
+        hoverinfo="skip",
+    )
+
+
+def _markers(
+    points: Sequence[Point], quantity: Quantity, colour: str, name: str, symbol: str, *, show_legend: bool
+) -> go.Scatter:
+    return go.Scatter(
+        x=[point.virtual_s / SECONDS_PER_HOUR for point in points],
+        y=[getattr(point, quantity.attribute) for point in points],
+        text=[point.key for point in points],
+        mode="markers",
+        marker={"color": colour, "size": 5, "symbol": symbol},
+        name=name,
+        showlegend=show_legend,
+        hovertemplate="reading %{text}<br>%{x:.3f} h: %{y}<extra></extra>",
+    )
+
+
+def _verdict(report: RunReport) -> str:
+    if report.verdict.conserved:
+        return '<p class="good">Conserved: every reading is accounted for.</p>'
+    return f'<p class="bad">Not conserved: {len(report.verdict.findings)} finding(s).</p>'
+
+
+def _rows(report: RunReport) -> str:
+    facts = {name: value for name, value in summary(report).items() if name != "findings"}
+    return "".join(
+        f"<tr><th>{escape(name.replace('_', ' '))}</th><td>{escape(str(value))}</td></tr>"
+        for name, value in facts.items()
+    )
+
+
+def _findings(report: RunReport) -> str:
+    if report.verdict.conserved:
+        return ""
+    items = "".join(f"<li>{escape(str(finding))}</li>" for finding in report.verdict.findings)
+    return f"<h2>Findings</h2><ol>{items}</ol>"
+
+
+PAGE = """<!doctype html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>PlantKeeper: a virtual day</title>
+<style>
+body {{ font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem auto; max-width: 75rem; padding: 0 1rem; color: #222; }}
+table {{ border-collapse: collapse; columns: 2; }}
+th {{ text-align: left; font-weight: normal; color: #555; padding: .1rem 1.2rem .1rem 0; }}
+td {{ font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }}
+.good {{ color: #17693a; font-weight: 600; }}
+.bad {{ color: #b00020; font-weight: 600; }}
+</style>
+</head>
+<body>
+<h1>PlantKeeper: a virtual day</h1>
+{verdict}
+<table>{rows}</table>
+{findings}
+<h2>Readings over virtual time</h2>
+{plots}
+</body>
+</html>
+"""

@@ -1,0 +1,98 @@
+"""Everything that people and CI run: `nox -s sim`, `nox -s tests`, and the rest (`nox -l`)."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2024.4.15"
+nox.options.sessions = ["lint", "types", "tests"]
+nox.options.reuse_existing_virtualenvs = True
+nox.options.error_on_missing_interpreters = True
+
+CONSTRAINTS = "constraints.txt"
+PACKAGES = ("./sim", "./proxy", "./db", "./hil")
+TEST_TOOLS = ("hypothesis", "pytest-timeout", "pytest-xdist")
+
+
+def system_packages(session: nox.Session, *groups: str) -> None:
+    """Bring compilers and toolchains, or stop with the command that does."""
+    session.run(
+        sys.executable, "hil/plantkeeper_hil/system_packages.py", *groups, external=True, silent=False
+    )
+
+
+def install_project(session: nox.Session, *extra: str) -> None:
+    """Install the four distributions and what else a session asks for, all at locked versions."""
+    session.install("--quiet", "-c", CONSTRAINTS, *PACKAGES, *extra)
+
+
+@nox.session
+def sim(session: nox.Session) -> None:
+    """The whole loop on the simulator: one virtual day of a plant, every reading accounted for."""
+    system_packages(session, "emulator")
+    install_project(session)
+    session.run("hil", "sim", *session.posargs)
+
+
+@nox.session
+def stack(session: nox.Session) -> None:
+    """The local stack in the foreground, for curl, a board or a browser; Ctrl-C ends it."""
+    system_packages(session, "emulator")
+    install_project(session)
+    session.run("hil", "stack", *session.posargs)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """The test suite: unit, conformance, integration, and a short system run."""
+    system_packages(session, "tests")
+    install_project(session, *TEST_TOOLS)
+    session.run("pytest", "--hil-hours=2", *session.posargs, env={"PLANTKEEPER_WERROR": "1"})
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Style, formatting, and the one-way imports."""
+    session.install("--quiet", "-c", CONSTRAINTS, "ruff", "import-linter")
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports", env={"PYTHONPATH": "proxy:db:sim:hil"})
+
+
+@nox.session
+def types(session: nox.Session) -> None:
+    """mypy, strict, over the packages, the tests and this file."""
+    system_packages(session, "emulator")
+    install_project(
+        session, *TEST_TOOLS, "mypy", "nox", "types-cffi", "types-psycopg2", "types-requests"
+    )
+    session.run("mypy", "proxy", "db", "sim", "hil", "tests", "noxfile.py")
+
+
+@nox.session
+def firmware(session: nox.Session) -> None:
+    """Build firmware/ for the Uno and report flash and RAM."""
+    system_packages(session, "emulator")
+    install_project(session)
+    session.run("hil", "firmware", *session.posargs)
+
+
+BENCHMARKS = ("emulator", "loop")
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Benchmarks by name (`nox -s bench -- emulator loop`), all without one; figures in build/bench/."""
+    names = session.posargs or list(BENCHMARKS)
+    unknown = [name for name in names if name not in BENCHMARKS]
+    if unknown:
+        session.error(f"no benchmark named {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
+    system_packages(session, "bench")
+    install_project(session)
+    out = Path("build/bench")
+    for name in names:
+        module = "plantkeeper_sim.bench.emulator" if name == "emulator" else "plantkeeper_hil.bench.loop"
+        session.run("python", "-m", module, "--out", str(out / f"{name}.json"))
