@@ -1,1 +1,1 @@
-"""Placeholder first line; the owner of this package replaces it."""
+"""The simulator: an ATmega328P, the chips of a PlantKeeper board, a plant, and the backend."""

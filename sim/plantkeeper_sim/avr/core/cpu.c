@@ -1,0 +1,598 @@
+/* The hot loop: threaded dispatch over predecoded instructions (AVR Instruction Set Manual, DS40002198).
+ *
+ * Flags live in locals as the sources from which SREG is made only when somebody looks:
+ *   C 0 or 1 · Z zero iff the flag is set · N, V, S in bit 7 · H in bit 4 · T, I 0 or 1.
+ * `left` counts down the cycles to the horizon; the loop leaves at the first instruction boundary at or
+ * after it. A fused pair falls back to single instructions when the horizon lies between its halves, so
+ * fusing never moves an interrupt. */
+#include "machine.h"
+#include "ops.h"
+
+#if defined(__GNUC__) && !defined(AVR_NO_COMPUTED_GOTO)
+#define THREADED 1
+#else
+#define THREADED 0
+#endif
+
+#define MAX_SLICE ((uint64_t)1 << 40)
+
+#define PACK()                                                                                                 \
+    (uint8_t)(C | (Z ? 0 : SREG_Z) | ((N >> 5) & SREG_N) | ((V >> 4) & SREG_V) | ((S >> 3) & SREG_S) |         \
+              ((H << 1) & SREG_H) | (T << 6) | (I << 7))
+#define UNPACK(value)                                                                                          \
+    do {                                                                                                       \
+        uint32_t sreg_ = (value);                                                                              \
+        C = sreg_ & 1, Z = !(sreg_ & SREG_Z), N = sreg_ << 5, V = sreg_ << 4, S = sreg_ << 3, H = sreg_ >> 1;  \
+        T = (sreg_ >> 6) & 1, I = sreg_ >> 7;                                                                  \
+    } while (0)
+
+#define BIT7(x) ((x) & 0x80u)
+/* Cycle at which an access in the `offset`-th cycle of this instruction happens. */
+#define SYNC(offset) (m->cycles = horizon - (uint64_t)left + (offset), m->pc = (uint16_t)(op - ops))
+#define STORE_STATE() (m->sreg = PACK(), d[R_SPL] = (uint8_t)sp, d[R_SPH] = (uint8_t)(sp >> 8))
+#define LOAD_STATE()                                                                                           \
+    do {                                                                                                       \
+        UNPACK(m->sreg);                                                                                       \
+        sp = (uint16_t)(d[R_SPL] | d[R_SPH] << 8);                                                             \
+    } while (0)
+#define LEAVE_AFTER() (horizon -= (uint64_t)left, left = 0)
+
+#if THREADED
+#define CASE(name) L_##name
+#define DISPATCH() goto *labels[op->handler]
+#define SINGLE() goto *labels[op->single]
+#else
+#define CASE(name) case OP_##name
+#define DISPATCH() do { handler = op->handler; goto again; } while (0)
+#define SINGLE() do { handler = op->single; goto again; } while (0)
+#endif
+
+#define NEXT(words, cyc)                                                                                       \
+    do {                                                                                                       \
+        op += (words);                                                                                         \
+        left -= (cyc);                                                                                         \
+        if (UNLIKELY(left <= 0)) goto leave;                                                                   \
+        DISPATCH();                                                                                            \
+    } while (0)
+/* As NEXT, after an access that may have moved the horizon. */
+#define NEXT_IO(words, cyc)                                                                                    \
+    do {                                                                                                       \
+        op += (words);                                                                                         \
+        left -= (cyc);                                                                                         \
+        if (UNLIKELY(m->resched)) LEAVE_AFTER();                                                               \
+        if (UNLIKELY(left <= 0)) goto leave;                                                                   \
+        DISPATCH();                                                                                            \
+    } while (0)
+#define GOTO(target, cyc)                                                                                      \
+    do {                                                                                                       \
+        op = ops + (target);                                                                                   \
+        left -= (cyc);                                                                                         \
+        if (UNLIKELY(left <= 0)) goto leave;                                                                   \
+        DISPATCH();                                                                                            \
+    } while (0)
+#define FAULT(code, address)                                                                                   \
+    do {                                                                                                       \
+        SYNC(0);                                                                                               \
+        avr_fault(m, (code), (uint16_t)(address));                                                             \
+        goto leave;                                                                                            \
+    } while (0)
+#define FUSED(first_cycles)                                                                                    \
+    do {                                                                                                       \
+        if (UNLIKELY(left <= (first_cycles))) SINGLE();                                                        \
+    } while (0)
+
+#define DO_ADD(x, y, carry)                                                                                    \
+    do {                                                                                                       \
+        uint32_t p_ = (x), q_ = (y), r_ = p_ + q_ + (carry);                                                   \
+        C = r_ >> 8, H = p_ ^ q_ ^ r_, V = (p_ ^ r_) & (q_ ^ r_), r_ &= 0xFF;                                  \
+        N = r_, Z = r_, S = N ^ V, result = (uint8_t)r_;                                                       \
+    } while (0)
+#define DO_SUB(x, y)                                                                                           \
+    do {                                                                                                       \
+        uint32_t p_ = (x), q_ = (y), r_ = p_ - q_;                                                             \
+        C = r_ >> 31, H = p_ ^ q_ ^ r_, V = (p_ ^ q_) & (p_ ^ r_), r_ &= 0xFF;                                 \
+        N = r_, Z = r_, S = N ^ V, result = (uint8_t)r_;                                                       \
+    } while (0)
+#define DO_SBC(x, y)                                                                                           \
+    do {                                                                                                       \
+        uint32_t p_ = (x), q_ = (y), r_ = p_ - q_ - C;                                                         \
+        C = r_ >> 31, H = p_ ^ q_ ^ r_, V = (p_ ^ q_) & (p_ ^ r_), r_ &= 0xFF;                                 \
+        N = r_, Z |= r_, S = N ^ V, result = (uint8_t)r_;                                                      \
+    } while (0)
+#define DO_LOGIC(value)                                                                                        \
+    do {                                                                                                       \
+        result = (uint8_t)(value);                                                                             \
+        N = Z = S = result, V = 0;                                                                             \
+    } while (0)
+#define DO_SHIFT(value, carry_out)                                                                             \
+    do {                                                                                                       \
+        uint32_t carry_ = (carry_out);                                                                         \
+        result = (uint8_t)(value);                                                                             \
+        C = carry_, N = Z = result, V = N ^ (C << 7), S = C << 7;                                              \
+    } while (0)
+
+#define X_REG 26
+#define Y_REG 28
+#define Z_REG 30
+#define POINTER(reg) ((uint16_t)(d[reg] | d[(reg) + 1] << 8))
+#define SET_POINTER(reg, value)                                                                                \
+    do {                                                                                                       \
+        uint16_t p_ = (value);                                                                                 \
+        d[reg] = (uint8_t)p_, d[(reg) + 1] = (uint8_t)(p_ >> 8);                                               \
+    } while (0)
+
+/* A load or store is in RAM, in the register file, in I/O space, or nowhere. */
+#define LOAD(address_, words)                                                                                  \
+    do {                                                                                                       \
+        address = (address_);                                                                                  \
+        if (LIKELY((uint16_t)(address - SRAM_START) < SRAM_SIZE)) {                                            \
+            d[op->a] = d[address];                                                                             \
+            NEXT(words, 2);                                                                                    \
+        }                                                                                                      \
+        step = (words);                                                                                        \
+        goto slow_load;                                                                                        \
+    } while (0)
+#define STORE(address_, words)                                                                                 \
+    do {                                                                                                       \
+        address = (address_);                                                                                  \
+        if (LIKELY((uint16_t)(address - SRAM_START) < SRAM_SIZE)) {                                            \
+            d[address] = d[op->a];                                                                             \
+            NEXT(words, 2);                                                                                    \
+        }                                                                                                      \
+        step = (words);                                                                                        \
+        goto slow_store;                                                                                       \
+    } while (0)
+
+#define STACK_ROOM(bytes)                                                                                      \
+    do {                                                                                                       \
+        if (UNLIKELY((uint16_t)(sp - SRAM_START) >= SRAM_SIZE || (uint16_t)(sp - (bytes) + 1) < SRAM_START))   \
+            FAULT(AVR_FAULT_DATA, sp);                                                                         \
+        if (UNLIKELY((uint16_t)(sp - (bytes) + 1) < stack_limit)) FAULT(AVR_FAULT_STACK, sp - (bytes) + 1);    \
+        if ((uint16_t)(sp - (bytes)) < m->stack_low) m->stack_low = (uint16_t)(sp - (bytes));                  \
+    } while (0)
+#define STACK_HAS(bytes)                                                                                       \
+    do {                                                                                                       \
+        if (UNLIKELY((uint16_t)(sp + 1 - SRAM_START) >= SRAM_SIZE || (uint32_t)sp + (bytes) > RAMEND))         \
+            FAULT(AVR_FAULT_DATA, sp + (bytes));                                                               \
+    } while (0)
+#define PUSH_PC(value)                                                                                         \
+    do {                                                                                                       \
+        uint32_t ret_ = (uint32_t)(value) & (FLASH_WORDS - 1);                                                 \
+        STACK_ROOM(2);                                                                                         \
+        d[sp] = (uint8_t)ret_, d[sp - 1] = (uint8_t)(ret_ >> 8), sp = (uint16_t)(sp - 2);                      \
+    } while (0)
+#define BRANCH(condition)                                                                                      \
+    do {                                                                                                       \
+        if (condition) GOTO(op->k, 2);                                                                         \
+        NEXT(1, 1);                                                                                            \
+    } while (0)
+/* Second half of a fused pair: the branch is op[1]. */
+#define FUSED_BRANCH(condition, first_cycles)                                                                  \
+    do {                                                                                                       \
+        if (condition) GOTO(op[1].k, (first_cycles) + 2);                                                      \
+        NEXT(2, (first_cycles) + 1);                                                                           \
+    } while (0)
+#define SKIP(condition)                                                                                        \
+    do {                                                                                                       \
+        if (condition) NEXT(1 + op->k, 1 + op->k);                                                             \
+        NEXT(1, 1);                                                                                            \
+    } while (0)
+
+void avr_cpu(avr_machine *m, const struct avr_flash *flash, uint64_t horizon)
+{
+#if THREADED
+    static const void *const labels[] = {
+#define H(name) &&L_##name,
+#include "handlers.def"
+#undef H
+    };
+#endif
+    uint8_t *const d = m->data;
+    const avr_op *const ops = flash->ops;
+    const avr_op *op = ops + m->pc;
+    uint32_t C, Z, N, V, S, H, T, I;
+    uint16_t sp, address;
+    uint8_t result;
+    int step;
+    const uint16_t stack_limit = m->stack_limit;
+    uint64_t started = m->cycles;
+
+    if (horizon - m->cycles > MAX_SLICE) horizon = m->cycles + MAX_SLICE;
+    int64_t left = (int64_t)(horizon - m->cycles);
+    m->resched = 0;
+    LOAD_STATE();
+    if (left <= 0) goto leave;
+#if THREADED
+    DISPATCH();
+#else
+    uint8_t handler = op->handler;
+again:
+    switch (handler) {
+#endif
+
+    CASE(ILLEGAL): FAULT(AVR_FAULT_ILLEGAL, op->word);
+    CASE(OUTSIDE): FAULT(AVR_FAULT_PC, op - ops);
+
+    CASE(NOP): NEXT(1, 1);
+    CASE(BREAK): NEXT(1, 1); /* without an on-chip debugger a NOP */
+    CASE(MOVW): memcpy(&d[op->a], &d[op->b], 2); NEXT(1, 1);
+    CASE(MOV): d[op->a] = d[op->b]; NEXT(1, 1);
+    CASE(LDI): d[op->a] = op->b; NEXT(1, 1);
+
+#define PRODUCT(left_operand, right_operand, shift)                                                            \
+    do {                                                                                                       \
+        uint16_t product_ = (uint16_t)((left_operand) * (right_operand));                                      \
+        C = product_ >> 15, product_ = (uint16_t)(product_ << (shift)), Z = product_;                          \
+        d[0] = (uint8_t)product_, d[1] = (uint8_t)(product_ >> 8);                                             \
+    } while (0)
+    CASE(MUL): PRODUCT((uint32_t)d[op->a], (uint32_t)d[op->b], 0); NEXT(1, 2);
+    CASE(MULS): PRODUCT((int8_t)d[op->a], (int8_t)d[op->b], 0); NEXT(1, 2);
+    CASE(MULSU): PRODUCT((int8_t)d[op->a], (int)d[op->b], 0); NEXT(1, 2);
+    CASE(FMUL): PRODUCT((uint32_t)d[op->a], (uint32_t)d[op->b], 1); NEXT(1, 2);
+    CASE(FMULS): PRODUCT((int8_t)d[op->a], (int8_t)d[op->b], 1); NEXT(1, 2);
+    CASE(FMULSU): PRODUCT((int8_t)d[op->a], (int)d[op->b], 1); NEXT(1, 2);
+
+    CASE(ADD): DO_ADD(d[op->a], d[op->b], 0); d[op->a] = result; NEXT(1, 1);
+    CASE(ADC): DO_ADD(d[op->a], d[op->b], C); d[op->a] = result; NEXT(1, 1);
+    CASE(SUB): DO_SUB(d[op->a], d[op->b]); d[op->a] = result; NEXT(1, 1);
+    CASE(SBC): DO_SBC(d[op->a], d[op->b]); d[op->a] = result; NEXT(1, 1);
+    CASE(SUBI): DO_SUB(d[op->a], op->b); d[op->a] = result; NEXT(1, 1);
+    CASE(SBCI): DO_SBC(d[op->a], op->b); d[op->a] = result; NEXT(1, 1);
+    CASE(CP): DO_SUB(d[op->a], d[op->b]); NEXT(1, 1);
+    CASE(CPC): DO_SBC(d[op->a], d[op->b]); NEXT(1, 1);
+    CASE(CPI): DO_SUB(d[op->a], op->b); NEXT(1, 1);
+    CASE(AND): DO_LOGIC(d[op->a] & d[op->b]); d[op->a] = result; NEXT(1, 1);
+    CASE(OR): DO_LOGIC(d[op->a] | d[op->b]); d[op->a] = result; NEXT(1, 1);
+    CASE(EOR): DO_LOGIC(d[op->a] ^ d[op->b]); d[op->a] = result; NEXT(1, 1);
+    CASE(ANDI): DO_LOGIC(d[op->a] & op->b); d[op->a] = result; NEXT(1, 1);
+    CASE(ORI): DO_LOGIC(d[op->a] | op->b); d[op->a] = result; NEXT(1, 1);
+    CASE(COM): DO_LOGIC(~d[op->a]); C = 1; d[op->a] = result; NEXT(1, 1);
+    CASE(NEG): DO_SUB(0, d[op->a]); d[op->a] = result; NEXT(1, 1);
+    CASE(SWAP): d[op->a] = (uint8_t)(d[op->a] << 4 | d[op->a] >> 4); NEXT(1, 1);
+    CASE(INC): result = ++d[op->a]; N = Z = result; V = result == 0x80 ? 0x80 : 0; S = N ^ V; NEXT(1, 1);
+    CASE(DEC): result = --d[op->a]; N = Z = result; V = result == 0x7F ? 0x80 : 0; S = N ^ V; NEXT(1, 1);
+    CASE(ASR): DO_SHIFT((d[op->a] >> 1) | (d[op->a] & 0x80), d[op->a] & 1u); d[op->a] = result; NEXT(1, 1);
+    CASE(LSR): DO_SHIFT(d[op->a] >> 1, d[op->a] & 1u); d[op->a] = result; NEXT(1, 1);
+    CASE(ROR): DO_SHIFT((d[op->a] >> 1) | (C << 7), d[op->a] & 1u); d[op->a] = result; NEXT(1, 1);
+
+#define ADD_WORD(delta)                                                                                        \
+    do {                                                                                                       \
+        uint16_t before_ = POINTER(op->a), after_ = (uint16_t)(before_ + (delta));                             \
+        SET_POINTER(op->a, after_);                                                                            \
+        V = ((uint32_t)(~before_ & after_)) >> 8, C = ((uint32_t)(before_ & ~after_) >> 15) & 1;               \
+        N = after_ >> 8, Z = after_, S = N ^ V;                                                                \
+    } while (0)
+#define SUB_WORD(delta)                                                                                        \
+    do {                                                                                                       \
+        uint16_t before_ = POINTER(op->a), after_ = (uint16_t)(before_ - (delta));                             \
+        SET_POINTER(op->a, after_);                                                                            \
+        V = ((uint32_t)(before_ & ~after_)) >> 8, C = ((uint32_t)(~before_ & after_) >> 15) & 1;               \
+        N = after_ >> 8, Z = after_, S = N ^ V;                                                                \
+    } while (0)
+    CASE(ADIW): ADD_WORD(op->k); NEXT(1, 2);
+    CASE(SBIW): SUB_WORD(op->k); NEXT(1, 2);
+
+    CASE(LDS): LOAD(op->k, 2);
+    CASE(LDX): LOAD(POINTER(X_REG), 1);
+    CASE(LDXP): address = POINTER(X_REG); SET_POINTER(X_REG, (uint16_t)(address + 1)); LOAD(address, 1);
+    CASE(LDXM): address = (uint16_t)(POINTER(X_REG) - 1); SET_POINTER(X_REG, address); LOAD(address, 1);
+    CASE(LDYP): address = POINTER(Y_REG); SET_POINTER(Y_REG, (uint16_t)(address + 1)); LOAD(address, 1);
+    CASE(LDYM): address = (uint16_t)(POINTER(Y_REG) - 1); SET_POINTER(Y_REG, address); LOAD(address, 1);
+    CASE(LDZP): address = POINTER(Z_REG); SET_POINTER(Z_REG, (uint16_t)(address + 1)); LOAD(address, 1);
+    CASE(LDZM): address = (uint16_t)(POINTER(Z_REG) - 1); SET_POINTER(Z_REG, address); LOAD(address, 1);
+    CASE(LDDY): LOAD((uint16_t)(POINTER(Y_REG) + op->k), 1);
+    CASE(LDDZ): LOAD((uint16_t)(POINTER(Z_REG) + op->k), 1);
+    CASE(STS): STORE(op->k, 2);
+    CASE(STX): STORE(POINTER(X_REG), 1);
+    CASE(STXP): address = POINTER(X_REG); SET_POINTER(X_REG, (uint16_t)(address + 1)); STORE(address, 1);
+    CASE(STXM): address = (uint16_t)(POINTER(X_REG) - 1); SET_POINTER(X_REG, address); STORE(address, 1);
+    CASE(STYP): address = POINTER(Y_REG); SET_POINTER(Y_REG, (uint16_t)(address + 1)); STORE(address, 1);
+    CASE(STYM): address = (uint16_t)(POINTER(Y_REG) - 1); SET_POINTER(Y_REG, address); STORE(address, 1);
+    CASE(STZP): address = POINTER(Z_REG); SET_POINTER(Z_REG, (uint16_t)(address + 1)); STORE(address, 1);
+    CASE(STZM): address = (uint16_t)(POINTER(Z_REG) - 1); SET_POINTER(Z_REG, address); STORE(address, 1);
+    CASE(STDY): STORE((uint16_t)(POINTER(Y_REG) + op->k), 1);
+    CASE(STDZ): STORE((uint16_t)(POINTER(Z_REG) + op->k), 1);
+
+slow_load:
+    if (address < 32) {
+        d[op->a] = d[address];
+        NEXT(step, 2);
+    }
+    if (address > RAMEND) FAULT(AVR_FAULT_DATA, address);
+    SYNC(1);
+    STORE_STATE();
+    result = avr_io_read(m, address);
+    if (m->stop & STOP_FAULT) goto leave;
+    d[op->a] = result;
+    NEXT_IO(step, 2);
+slow_store:
+    if (address < 32) {
+        d[address] = d[op->a];
+        NEXT(step, 2);
+    }
+    if (address > RAMEND) FAULT(AVR_FAULT_DATA, address);
+    SYNC(1);
+    STORE_STATE();
+    avr_io_write(m, address, d[op->a]);
+    LOAD_STATE();
+    if (m->stop & STOP_FAULT) goto leave;
+    NEXT_IO(step, 2);
+
+    CASE(IN):
+        SYNC(0);
+        result = avr_io_read(m, op->k);
+        if (m->stop & STOP_FAULT) goto leave;
+        d[op->a] = result;
+        NEXT_IO(1, 1);
+    CASE(OUT):
+        SYNC(0);
+        avr_io_write(m, op->k, d[op->a]);
+        if (m->stop & STOP_FAULT) goto leave;
+        NEXT_IO(1, 1);
+    CASE(INSREG): d[op->a] = PACK(); NEXT(1, 1);
+    CASE(OUTSREG): {
+        uint32_t before = I;
+        UNPACK(d[op->a]);
+        if (I & ~before) m->irq_inhibit = m->resched = 1;
+        NEXT_IO(1, 1);
+    }
+    CASE(INSPL): d[op->a] = (uint8_t)sp; NEXT(1, 1);
+    CASE(INSPH): d[op->a] = (uint8_t)(sp >> 8); NEXT(1, 1);
+    CASE(OUTSPL): sp = (uint16_t)((sp & 0xFF00) | d[op->a]); NEXT(1, 1);
+    CASE(OUTSPH): sp = (uint16_t)((sp & 0x00FF) | d[op->a] << 8); NEXT(1, 1);
+    CASE(SBI):
+        SYNC(1);
+        avr_io_write_bit(m, op->a, op->b, 1);
+        if (m->stop & STOP_FAULT) goto leave;
+        NEXT_IO(1, 2);
+    CASE(CBI):
+        SYNC(1);
+        avr_io_write_bit(m, op->a, op->b, 0);
+        if (m->stop & STOP_FAULT) goto leave;
+        NEXT_IO(1, 2);
+    CASE(SBIC):
+        SYNC(0);
+        result = avr_io_read(m, op->a);
+        if (m->stop & STOP_FAULT) goto leave;
+        SKIP(!(result & op->b));
+    CASE(SBIS):
+        SYNC(0);
+        result = avr_io_read(m, op->a);
+        if (m->stop & STOP_FAULT) goto leave;
+        SKIP(result & op->b);
+
+#define LPM_BYTE(target)                                                                                       \
+    do {                                                                                                       \
+        address = POINTER(Z_REG);                                                                              \
+        if (UNLIKELY(address >= FLASH_WORDS * 2)) FAULT(AVR_FAULT_PC, address >> 1);                           \
+        result = flash->image[address];                                                                        \
+        d[target] = result;                                                                                    \
+    } while (0)
+    CASE(LPM0): LPM_BYTE(0); NEXT(1, 3);
+    CASE(LPM): LPM_BYTE(op->a); NEXT(1, 3);
+    CASE(LPMP):
+        LPM_BYTE(op->a);
+        SET_POINTER(Z_REG, (uint16_t)(address + 1));
+        NEXT(1, 3);
+    CASE(SPM): FAULT(AVR_FAULT_SPM, POINTER(Z_REG));
+
+    CASE(PUSH): STACK_ROOM(1); d[sp] = d[op->a]; sp--; NEXT(1, 2);
+    CASE(POP): STACK_HAS(1); sp++; d[op->a] = d[sp]; NEXT(1, 2);
+
+    CASE(BSET): UNPACK(PACK() | op->a); NEXT(1, 1);
+    CASE(BCLR): UNPACK(PACK() & ~op->a); NEXT(1, 1);
+    CASE(SEI):
+        if (!I) m->irq_inhibit = m->resched = 1;
+        I = 1;
+        NEXT_IO(1, 1);
+    CASE(CLI): I = 0; NEXT(1, 1);
+    CASE(SLEEP):
+        if (d[R_SMCR] & 1) {
+            m->sleeping = 1;
+            m->sleep_mode = (d[R_SMCR] >> 1) & 7;
+            m->resched = 1;
+        }
+        NEXT_IO(1, 1);
+    CASE(WDR):
+        SYNC(0);
+        avr_wdt_kick(m);
+        NEXT_IO(1, 1);
+
+    CASE(JMP): if (UNLIKELY(op->b)) FAULT(AVR_FAULT_PC, op->k); GOTO(op->k, 3);
+    CASE(CALL): if (UNLIKELY(op->b)) FAULT(AVR_FAULT_PC, op->k); PUSH_PC(op - ops + 2); GOTO(op->k, 4);
+    CASE(RJMP): GOTO(op->k, 2);
+    CASE(RCALL): PUSH_PC(op - ops + 1); GOTO(op->k, 3);
+    CASE(IJMP):
+        address = POINTER(Z_REG);
+        if (UNLIKELY(address >= FLASH_WORDS)) FAULT(AVR_FAULT_PC, address);
+        GOTO(address, 2);
+    CASE(ICALL):
+        address = POINTER(Z_REG);
+        if (UNLIKELY(address >= FLASH_WORDS)) FAULT(AVR_FAULT_PC, address);
+        PUSH_PC(op - ops + 1);
+        GOTO(address, 3);
+    CASE(RET):
+        STACK_HAS(2);
+        address = (uint16_t)(d[sp + 1] << 8 | d[sp + 2]);
+        if (UNLIKELY(address >= FLASH_WORDS)) FAULT(AVR_FAULT_PC, address);
+        sp = (uint16_t)(sp + 2);
+        GOTO(address, 4);
+    CASE(RETI):
+        STACK_HAS(2);
+        address = (uint16_t)(d[sp + 1] << 8 | d[sp + 2]);
+        if (UNLIKELY(address >= FLASH_WORDS)) FAULT(AVR_FAULT_PC, address);
+        sp = (uint16_t)(sp + 2);
+        I = 1;
+        m->irq_inhibit = m->resched = 1;
+        op = ops + address;
+        NEXT_IO(0, 4);
+
+    CASE(BRCS): BRANCH(C);
+    CASE(BRCC): BRANCH(!C);
+    CASE(BREQ): BRANCH(!Z);
+    CASE(BRNE): BRANCH(Z);
+    CASE(BRMI): BRANCH(BIT7(N));
+    CASE(BRPL): BRANCH(!BIT7(N));
+    CASE(BRVS): BRANCH(BIT7(V));
+    CASE(BRVC): BRANCH(!BIT7(V));
+    CASE(BRLT): BRANCH(BIT7(S));
+    CASE(BRGE): BRANCH(!BIT7(S));
+    CASE(BRHS): BRANCH(H & 0x10);
+    CASE(BRHC): BRANCH(!(H & 0x10));
+    CASE(BRTS): BRANCH(T);
+    CASE(BRTC): BRANCH(!T);
+    CASE(BRIE): BRANCH(I);
+    CASE(BRID): BRANCH(!I);
+    CASE(BLD): d[op->a] = (uint8_t)(T ? d[op->a] | op->b : d[op->a] & ~op->b); NEXT(1, 1);
+    CASE(BST): T = (d[op->a] & op->b) != 0; NEXT(1, 1);
+    CASE(CPSE): SKIP(d[op->a] == d[op->b]);
+    CASE(SBRC): SKIP(!(d[op->a] & op->b));
+    CASE(SBRS): SKIP(d[op->a] & op->b);
+
+    /* Fused pairs. The first half's flags that the second overwrites are never made. */
+    CASE(F_ADD_ADC):
+        FUSED(1);
+        C = ((uint32_t)d[op->a] + d[op->b]) >> 8;
+        d[op->a] = (uint8_t)(d[op->a] + d[op->b]);
+        DO_ADD(d[op[1].a], d[op[1].b], C);
+        d[op[1].a] = result;
+        NEXT(2, 2);
+    CASE(F_ADC_ADC): {
+        FUSED(1);
+        uint32_t sum = (uint32_t)d[op->a] + d[op->b] + C;
+        C = sum >> 8;
+        d[op->a] = (uint8_t)sum;
+        DO_ADD(d[op[1].a], d[op[1].b], C);
+        d[op[1].a] = result;
+        NEXT(2, 2);
+    }
+    CASE(F_SUB_SBC): {
+        FUSED(1);
+        uint32_t difference = (uint32_t)d[op->a] - d[op->b];
+        C = difference >> 31, Z = difference & 0xFF;
+        d[op->a] = (uint8_t)difference;
+        DO_SBC(d[op[1].a], d[op[1].b]);
+        d[op[1].a] = result;
+        NEXT(2, 2);
+    }
+    CASE(F_SUBI_SBCI): {
+        FUSED(1);
+        uint32_t difference = (uint32_t)d[op->a] - op->b;
+        C = difference >> 31, Z = difference & 0xFF;
+        d[op->a] = (uint8_t)difference;
+        DO_SBC(d[op[1].a], op[1].b);
+        d[op[1].a] = result;
+        NEXT(2, 2);
+    }
+    CASE(F_SBC_SBC): {
+        FUSED(1);
+        uint32_t difference = (uint32_t)d[op->a] - d[op->b] - C;
+        C = difference >> 31, Z |= difference & 0xFF;
+        d[op->a] = (uint8_t)difference;
+        DO_SBC(d[op[1].a], d[op[1].b]);
+        d[op[1].a] = result;
+        NEXT(2, 2);
+    }
+    CASE(F_SBCI_SBCI): {
+        FUSED(1);
+        uint32_t difference = (uint32_t)d[op->a] - op->b - C;
+        C = difference >> 31, Z |= difference & 0xFF;
+        d[op->a] = (uint8_t)difference;
+        DO_SBC(d[op[1].a], op[1].b);
+        d[op[1].a] = result;
+        NEXT(2, 2);
+    }
+    CASE(F_CP_CPC): {
+        FUSED(1);
+        uint32_t difference = (uint32_t)d[op->a] - d[op->b];
+        C = difference >> 31, Z = difference & 0xFF;
+        DO_SBC(d[op[1].a], d[op[1].b]);
+        NEXT(2, 2);
+    }
+    CASE(F_CPI_CPC): {
+        FUSED(1);
+        uint32_t difference = (uint32_t)d[op->a] - op->b;
+        C = difference >> 31, Z = difference & 0xFF;
+        DO_SBC(d[op[1].a], d[op[1].b]);
+        NEXT(2, 2);
+    }
+    CASE(F_CPC_CPC): {
+        FUSED(1);
+        uint32_t difference = (uint32_t)d[op->a] - d[op->b] - C;
+        C = difference >> 31, Z |= difference & 0xFF;
+        DO_SBC(d[op[1].a], d[op[1].b]);
+        NEXT(2, 2);
+    }
+    CASE(F_LDI_LDI): FUSED(1); d[op->a] = op->b; d[op[1].a] = op[1].b; NEXT(2, 2);
+    CASE(F_MOV_MOV): FUSED(1); d[op->a] = d[op->b]; d[op[1].a] = d[op[1].b]; NEXT(2, 2);
+    CASE(F_MOVW_MOVW):
+        FUSED(1);
+        memcpy(&d[op->a], &d[op->b], 2);
+        memcpy(&d[op[1].a], &d[op[1].b], 2);
+        NEXT(2, 2);
+    CASE(F_EOR_EOR):
+        FUSED(1);
+        d[op->a] ^= d[op->b];
+        DO_LOGIC(d[op[1].a] ^ d[op[1].b]);
+        d[op[1].a] = result;
+        NEXT(2, 2);
+    CASE(F_LSR_ROR):
+        FUSED(1);
+        C = d[op->a] & 1u, d[op->a] >>= 1;
+        DO_SHIFT((d[op[1].a] >> 1) | (C << 7), d[op[1].a] & 1u);
+        d[op[1].a] = result;
+        NEXT(2, 2);
+    CASE(F_ROR_ROR): {
+        FUSED(1);
+        uint32_t carry = d[op->a] & 1u;
+        d[op->a] = (uint8_t)((d[op->a] >> 1) | (C << 7));
+        C = carry;
+        DO_SHIFT((d[op[1].a] >> 1) | (C << 7), d[op[1].a] & 1u);
+        d[op[1].a] = result;
+        NEXT(2, 2);
+    }
+    CASE(F_DEC_BRNE):
+        FUSED(1);
+        result = --d[op->a];
+        N = Z = result, V = result == 0x7F ? 0x80 : 0, S = N ^ V;
+        FUSED_BRANCH(Z, 1);
+    CASE(F_SUBI_BRNE):
+        FUSED(1);
+        DO_SUB(d[op->a], op->b);
+        d[op->a] = result;
+        FUSED_BRANCH(Z, 1);
+    CASE(F_SBIW_BRNE): FUSED(2); SUB_WORD(op->k); FUSED_BRANCH(Z, 2);
+    CASE(F_ADIW_RJMP): FUSED(2); ADD_WORD(op->k); GOTO(op[1].k, 4);
+    CASE(F_CP_BRNE): FUSED(1); DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(Z, 1);
+    CASE(F_CP_BREQ): FUSED(1); DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(!Z, 1);
+    CASE(F_CP_BRCS): FUSED(1); DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(C, 1);
+    CASE(F_CP_BRCC): FUSED(1); DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(!C, 1);
+    CASE(F_CPI_BRNE): FUSED(1); DO_SUB(d[op->a], op->b); FUSED_BRANCH(Z, 1);
+    CASE(F_CPI_BREQ): FUSED(1); DO_SUB(d[op->a], op->b); FUSED_BRANCH(!Z, 1);
+    CASE(F_CPI_BRCS): FUSED(1); DO_SUB(d[op->a], op->b); FUSED_BRANCH(C, 1);
+    CASE(F_CPI_BRCC): FUSED(1); DO_SUB(d[op->a], op->b); FUSED_BRANCH(!C, 1);
+    CASE(F_CPC_BRNE): FUSED(1); DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(Z, 1);
+    CASE(F_CPC_BREQ): FUSED(1); DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(!Z, 1);
+    CASE(F_CPC_BRCS): FUSED(1); DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(C, 1);
+    CASE(F_CPC_BRCC): FUSED(1); DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(!C, 1);
+    CASE(F_SBRC_RJMP):
+        FUSED(1);
+        if (!(d[op->a] & op->b)) NEXT(2, 2);
+        GOTO(op[1].k, 3);
+    CASE(F_SBRS_RJMP):
+        FUSED(1);
+        if (d[op->a] & op->b) NEXT(2, 2);
+        GOTO(op[1].k, 3);
+
+#if !THREADED
+    default: FAULT(AVR_FAULT_ILLEGAL, op->word);
+    }
+#endif
+
+leave:
+    m->cycles = horizon - (uint64_t)left;
+    m->pc = (uint16_t)((op - ops) & (FLASH_WORDS - 1));
+    if (op - ops >= (ptrdiff_t)FLASH_WORDS && !(m->stop & STOP_FAULT)) avr_fault(m, AVR_FAULT_PC, (uint16_t)(op - ops));
+    STORE_STATE();
+    m->awake_cycles += m->cycles - started;
+}

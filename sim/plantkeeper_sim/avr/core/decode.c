@@ -1,0 +1,245 @@
+/* Predecoding: each flash word becomes a handler and its operands (AVR Instruction Set Manual, DS40002198).
+ * Every word has an entry of its own, so a jump into the middle of a fused pair finds the second half. */
+#include <stdlib.h>
+
+#include "machine.h"
+#include "ops.h"
+
+static int is_two_words(uint16_t w)
+{
+    return (w & 0xFE0F) == 0x9000 || (w & 0xFE0F) == 0x9200 || (w & 0xFE0C) == 0x940C;
+}
+
+static uint8_t branch_handler(uint16_t w)
+{
+    static const uint8_t if_set[8] = {OP_BRCS, OP_BREQ, OP_BRMI, OP_BRVS, OP_BRLT, OP_BRHS, OP_BRTS, OP_BRIE};
+    static const uint8_t if_clear[8] = {OP_BRCC, OP_BRNE, OP_BRPL, OP_BRVC, OP_BRGE, OP_BRHC, OP_BRTC, OP_BRID};
+    return (w & 0x0400) ? if_clear[w & 7] : if_set[w & 7];
+}
+
+static uint8_t decode_two_register(uint16_t w)
+{
+    switch (w >> 10) {
+    case 0x01: return OP_CPC;
+    case 0x02: return OP_SBC;
+    case 0x03: return OP_ADD;
+    case 0x04: return OP_CPSE;
+    case 0x05: return OP_CP;
+    case 0x06: return OP_SUB;
+    case 0x07: return OP_ADC;
+    case 0x08: return OP_AND;
+    case 0x09: return OP_EOR;
+    case 0x0A: return OP_OR;
+    case 0x0B: return OP_MOV;
+    default: return OP_MUL; /* 0x27 */
+    }
+}
+
+static uint8_t decode_load_store(uint16_t w)
+{
+    /* 1001 00sd dddd xxxx */
+    static const uint8_t load[16] = {OP_LDS, OP_LDZP, OP_LDZM, OP_ILLEGAL, OP_LPM, OP_LPMP, OP_ILLEGAL, OP_ILLEGAL,
+                                     OP_ILLEGAL, OP_LDYP, OP_LDYM, OP_ILLEGAL, OP_LDX, OP_LDXP, OP_LDXM, OP_POP};
+    static const uint8_t store[16] = {OP_STS, OP_STZP, OP_STZM, OP_ILLEGAL, OP_ILLEGAL, OP_ILLEGAL, OP_ILLEGAL,
+                                      OP_ILLEGAL, OP_ILLEGAL, OP_STYP, OP_STYM, OP_ILLEGAL, OP_STX, OP_STXP,
+                                      OP_STXM, OP_PUSH};
+    return (w & 0x0200) ? store[w & 15] : load[w & 15];
+}
+
+static uint8_t decode_one_register(uint16_t w)
+{
+    /* 1001 010d dddd xxxx, low nibble below 8 or 0xA */
+    switch (w & 15) {
+    case 0x0: return OP_COM;
+    case 0x1: return OP_NEG;
+    case 0x2: return OP_SWAP;
+    case 0x3: return OP_INC;
+    case 0x5: return OP_ASR;
+    case 0x6: return OP_LSR;
+    case 0x7: return OP_ROR;
+    case 0xA: return OP_DEC;
+    default: return OP_ILLEGAL;
+    }
+}
+
+static uint8_t decode_misc(uint16_t w)
+{
+    switch (w) {
+    case 0x9409: return OP_IJMP;
+    case 0x9509: return OP_ICALL;
+    case 0x9508: return OP_RET;
+    case 0x9518: return OP_RETI;
+    case 0x9588: return OP_SLEEP;
+    case 0x9598: return OP_BREAK;
+    case 0x95A8: return OP_WDR;
+    case 0x95C8: return OP_LPM0;
+    case 0x95E8: return OP_SPM;
+    case 0x9478: return OP_SEI;
+    case 0x94F8: return OP_CLI;
+    default: break;
+    }
+    if ((w & 0xFF8F) == 0x9408) return OP_BSET;
+    if ((w & 0xFF8F) == 0x9488) return OP_BCLR;
+    return OP_ILLEGAL;
+}
+
+static void decode_9(avr_op *op, uint16_t w, uint16_t next)
+{
+    if ((w & 0xFC00) == 0x9C00) {
+        op->single = OP_MUL, op->a = (w >> 4) & 31, op->b = (uint8_t)((w & 15) | ((w >> 5) & 16));
+    } else if ((w & 0xFC00) == 0x9000) {
+        op->single = decode_load_store(w), op->a = (w >> 4) & 31, op->k = next;
+    } else if ((w & 0xFE0E) == 0x940C || (w & 0xFE0E) == 0x940E) {
+        op->single = (w & 2) ? OP_CALL : OP_JMP;
+        op->k = next & (FLASH_WORDS - 1);
+        op->b = (w & 0x01F1) || next >= FLASH_WORDS; /* target beyond this part's flash */
+    } else if ((w & 0xFE00) == 0x9400) {
+        op->a = (w >> 4) & 31;
+        op->single = ((w & 15) < 8 || (w & 15) == 10) ? decode_one_register(w) : decode_misc(w);
+        if (op->single == OP_BSET || op->single == OP_BCLR) op->a = (uint8_t)(1u << ((w >> 4) & 7));
+    } else if ((w & 0xFE00) == 0x9600) {
+        op->single = (w & 0x0100) ? OP_SBIW : OP_ADIW;
+        op->a = (uint8_t)(24 + 2 * ((w >> 4) & 3)), op->k = (w & 15) | ((w >> 2) & 0x30);
+    } else { /* 1001 10xx AAAA Abbb */
+        static const uint8_t bit_ops[4] = {OP_CBI, OP_SBIC, OP_SBI, OP_SBIS};
+        op->single = bit_ops[(w >> 8) & 3];
+        op->a = (uint8_t)(0x20 + ((w >> 3) & 31)), op->b = (uint8_t)(1u << (w & 7));
+    }
+}
+
+static void decode_0(avr_op *op, uint16_t w)
+{
+    op->a = (w >> 4) & 31, op->b = (uint8_t)((w & 15) | ((w >> 5) & 16));
+    if (w == 0) {
+        op->single = OP_NOP;
+    } else if ((w & 0xFF00) == 0x0100) {
+        op->single = OP_MOVW, op->a = (uint8_t)(2 * ((w >> 4) & 15)), op->b = (uint8_t)(2 * (w & 15));
+    } else if ((w & 0xFF00) == 0x0200) {
+        op->single = OP_MULS, op->a = (uint8_t)(16 + ((w >> 4) & 15)), op->b = (uint8_t)(16 + (w & 15));
+    } else if ((w & 0xFF00) == 0x0300) {
+        static const uint8_t kind[4] = {OP_MULSU, OP_FMUL, OP_FMULS, OP_FMULSU};
+        op->single = kind[((w >> 6) & 2) | ((w >> 3) & 1)];
+        op->a = (uint8_t)(16 + ((w >> 4) & 7)), op->b = (uint8_t)(16 + (w & 7));
+    } else if (w < 0x0400) {
+        op->single = OP_ILLEGAL;
+    } else {
+        op->single = decode_two_register(w);
+    }
+}
+
+static void decode_io(avr_op *op, uint16_t w)
+{
+    uint16_t address = (uint16_t)(0x20 + ((w & 15) | ((w >> 5) & 0x30)));
+    int out = (w & 0x0800) != 0;
+    op->a = (w >> 4) & 31, op->k = address;
+    op->single = out ? OP_OUT : OP_IN;
+    if (address == R_SREG) op->single = out ? OP_OUTSREG : OP_INSREG;
+    if (address == R_SPL) op->single = out ? OP_OUTSPL : OP_INSPL;
+    if (address == R_SPH) op->single = out ? OP_OUTSPH : OP_INSPH;
+}
+
+static void decode_one(avr_op *op, uint16_t w, uint16_t next, uint32_t at)
+{
+    op->word = w;
+    switch (w >> 12) {
+    case 0x0: decode_0(op, w); break;
+    case 0x1: case 0x2:
+        op->single = decode_two_register(w);
+        op->a = (w >> 4) & 31, op->b = (uint8_t)((w & 15) | ((w >> 5) & 16));
+        break;
+    case 0x3: case 0x4: case 0x5: case 0x6: case 0x7: case 0xE: {
+        static const uint8_t immediate[16] = {[3] = OP_CPI, [4] = OP_SBCI, [5] = OP_SUBI, [6] = OP_ORI, [7] = OP_ANDI, [14] = OP_LDI};
+        op->single = immediate[w >> 12];
+        op->a = (uint8_t)(16 + ((w >> 4) & 15)), op->b = (uint8_t)((w & 15) | ((w >> 4) & 0xF0));
+        break;
+    }
+    case 0x8: case 0xA:
+        op->a = (w >> 4) & 31, op->k = (w & 7) | ((w >> 7) & 0x18) | ((w >> 8) & 0x20);
+        op->single = (w & 0x0200) ? ((w & 8) ? OP_STDY : OP_STDZ) : ((w & 8) ? OP_LDDY : OP_LDDZ);
+        break;
+    case 0x9: decode_9(op, w, next); break;
+    case 0xB: decode_io(op, w); break;
+    case 0xC: case 0xD:
+        op->single = (w & 0x1000) ? OP_RCALL : OP_RJMP;
+        op->k = (uint16_t)((at + 1 + (w & 0x0FFF) + ((w & 0x0800) ? 0xF000u : 0)) & (FLASH_WORDS - 1));
+        break;
+    default: /* 0xF */
+        if (!(w & 0x0800)) {
+            op->single = branch_handler(w);
+            op->k = (uint16_t)((at + 1 + ((w >> 3) & 0x7F) + ((w & 0x0200) ? 0xFF80u : 0)) & (FLASH_WORDS - 1));
+        } else if (w & 8) {
+            op->single = OP_ILLEGAL;
+        } else {
+            static const uint8_t bit_ops[4] = {OP_BLD, OP_BST, OP_SBRC, OP_SBRS};
+            op->single = bit_ops[(w >> 9) & 3];
+            op->a = (w >> 4) & 31, op->b = (uint8_t)(1u << (w & 7));
+        }
+    }
+}
+
+static int skips(uint8_t handler)
+{
+    return handler == OP_CPSE || handler == OP_SBRC || handler == OP_SBRS || handler == OP_SBIC || handler == OP_SBIS;
+}
+
+/* Pairs that compilers emit together, run by one handler. */
+static uint8_t fuse(uint8_t first, uint8_t second)
+{
+    static const uint8_t pairs[][3] = {
+        {OP_ADD, OP_ADC, OP_F_ADD_ADC},     {OP_ADC, OP_ADC, OP_F_ADC_ADC},     {OP_SUBI, OP_SBCI, OP_F_SUBI_SBCI},
+        {OP_CP, OP_CPC, OP_F_CP_CPC},       {OP_CPI, OP_CPC, OP_F_CPI_CPC},     {OP_LDI, OP_LDI, OP_F_LDI_LDI},
+        {OP_MOVW, OP_MOVW, OP_F_MOVW_MOVW}, {OP_DEC, OP_BRNE, OP_F_DEC_BRNE},   {OP_SUB, OP_SBC, OP_F_SUB_SBC},
+        {OP_LSR, OP_ROR, OP_F_LSR_ROR},     {OP_ROR, OP_ROR, OP_F_ROR_ROR},     {OP_CP, OP_BRNE, OP_F_CP_BRNE},
+        {OP_CP, OP_BREQ, OP_F_CP_BREQ},     {OP_CPI, OP_BRNE, OP_F_CPI_BRNE},   {OP_CPI, OP_BREQ, OP_F_CPI_BREQ},
+        {OP_CPC, OP_BRNE, OP_F_CPC_BRNE},   {OP_CPC, OP_BREQ, OP_F_CPC_BREQ},   {OP_CP, OP_BRCS, OP_F_CP_BRCS},
+        {OP_CP, OP_BRCC, OP_F_CP_BRCC},     {OP_CPC, OP_BRCS, OP_F_CPC_BRCS},   {OP_CPC, OP_BRCC, OP_F_CPC_BRCC},
+        {OP_CPI, OP_BRCS, OP_F_CPI_BRCS},   {OP_CPI, OP_BRCC, OP_F_CPI_BRCC},   {OP_SBIW, OP_BRNE, OP_F_SBIW_BRNE},
+        {OP_EOR, OP_EOR, OP_F_EOR_EOR},     {OP_MOV, OP_MOV, OP_F_MOV_MOV},     {OP_SUBI, OP_BRNE, OP_F_SUBI_BRNE},
+        {OP_CPC, OP_CPC, OP_F_CPC_CPC},     {OP_SBC, OP_SBC, OP_F_SBC_SBC},     {OP_SBCI, OP_SBCI, OP_F_SBCI_SBCI},
+        {OP_ADIW, OP_RJMP, OP_F_ADIW_RJMP}, {OP_SBRC, OP_RJMP, OP_F_SBRC_RJMP}, {OP_SBRS, OP_RJMP, OP_F_SBRS_RJMP},
+    };
+    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
+        if (pairs[i][0] == first && pairs[i][1] == second) return pairs[i][2];
+    return 0;
+}
+
+void avr_decode(struct avr_flash *flash)
+{
+    uint32_t words = (flash->bytes + 1) / 2;
+    for (uint32_t at = 0; at < FLASH_WORDS; at++) {
+        avr_op *op = &flash->ops[at];
+        if (at >= words) {
+            op->single = op->handler = OP_OUTSIDE;
+            op->word = 0xFFFF;
+            continue;
+        }
+        uint32_t after = (at + 1) & (FLASH_WORDS - 1);
+        uint16_t w = (uint16_t)(flash->image[2 * at] | flash->image[2 * at + 1] << 8);
+        uint16_t next = (uint16_t)(flash->image[2 * after] | flash->image[2 * after + 1] << 8);
+        decode_one(op, w, next, at);
+        if (skips(op->single)) op->k = is_two_words(next) ? 2 : 1;
+        op->handler = op->single;
+    }
+    /* Falling off the end of a full flash: two entries, since the last word may open a two-word instruction. */
+    for (uint32_t at = FLASH_WORDS; at < FLASH_WORDS + 2; at++)
+        flash->ops[at] = (avr_op){.handler = OP_OUTSIDE, .single = OP_OUTSIDE, .word = 0xFFFF};
+    for (uint32_t at = 0; at + 1 < words; at++) {
+        uint8_t fused = fuse(flash->ops[at].single, flash->ops[at + 1].single);
+        if (fused) flash->ops[at].handler = fused;
+    }
+}
+
+AVR_EXPORT avr_flash *avr_flash_new(const uint8_t *image, uint32_t bytes, uint64_t id)
+{
+    if (bytes > FLASH_WORDS * 2) return NULL;
+    avr_flash *flash = calloc(1, sizeof *flash);
+    if (!flash) return NULL;
+    memset(flash->image, 0xFF, sizeof flash->image);
+    memcpy(flash->image, image, bytes);
+    flash->bytes = bytes;
+    flash->id = id;
+    avr_decode(flash);
+    return flash;
+}
+
+AVR_EXPORT void avr_flash_free(avr_flash *flash) { free(flash); }

@@ -1,0 +1,428 @@
+"""The machine: runs a firmware, and asks the attached parts whenever the program touches the outside."""
+
+from __future__ import annotations
+
+import heapq
+import struct
+from collections.abc import Callable
+from enum import Enum
+from itertools import count
+from typing import Any
+
+from plantkeeper_sim.avr import binding
+from plantkeeper_sim.avr.buses import AnalogSource, SpiTransfer, TwiBus
+from plantkeeper_sim.avr.elf import EEPROM_BYTES, Firmware
+from plantkeeper_sim.avr.faults import fault_from
+from plantkeeper_sim.avr.pin import Pin
+from plantkeeper_sim.errors import SnapshotError
+
+NEVER = 2**64 - 1
+WATCHDOG_HZ = 128_000  # 11.8.1, nominal
+AVCC_VOLTS = 5.0
+BANDGAP_VOLTS = 1.1
+SNAPSHOT_HEADER = struct.Struct("<4sI32s")
+SNAPSHOT_MAGIC = b"PKS1"
+POWER_ON, EXTERNAL_RESET, BROWN_OUT, WATCHDOG = 1, 2, 4, 8
+
+
+class StopReason(Enum):
+    """Why `Mcu.run` came back."""
+
+    DEADLINE = "deadline reached"
+    STOPPED = "stopped by a part"
+    HALTED = "asleep, and nothing can ever wake it"
+
+
+class Timer:
+    """A call that is due at a cycle; `cancel` takes it back."""
+
+    __slots__ = ("cancelled", "cycles", "function")
+
+    def __init__(self, cycles: int, function: Callable[[], None]) -> None:
+        self.cycles = cycles
+        self.function = function
+        self.cancelled = False
+
+    def cancel(self) -> None:
+        """The function will not be called."""
+        self.cancelled = True
+
+
+class Spi:
+    """The SPI port: one byte exchange for everything on the bus; chip selects are ordinary pins."""
+
+    def __init__(self) -> None:
+        self.transfer: SpiTransfer = lambda _mosi: 0xFF
+
+    def attach(self, transfer: SpiTransfer) -> None:
+        """Exchange every byte with `transfer(mosi) -> miso`. Unattached, MISO reads high."""
+        self.transfer = transfer
+
+
+class _NobodyOnTheBus:
+    def start(self, address: int, read: bool) -> bool:  # noqa: ARG002, FBT001
+        return False
+
+    def write(self, byte: int) -> bool:  # noqa: ARG002
+        return False
+
+    def read(self, ack: bool) -> int:  # noqa: ARG002, FBT001
+        return 0xFF
+
+    def stop(self) -> None:
+        pass
+
+
+class Twi:
+    """The two-wire port."""
+
+    def __init__(self) -> None:
+        self.bus: TwiBus = _NobodyOnTheBus()
+
+    def attach(self, bus: TwiBus) -> None:
+        """Let `bus` answer as the slaves. Unattached, nobody acknowledges."""
+        self.bus = bus
+
+
+class Adc:
+    """The ADC's inputs."""
+
+    def __init__(self) -> None:
+        self.sources: dict[int, AnalogSource] = {14: lambda: BANDGAP_VOLTS, 15: lambda: 0.0}
+
+    def attach(self, channel: int, volts: AnalogSource) -> None:
+        """Sample `volts()` for a channel (ADMUX.MUX, 0–7; 8 is the temperature sensor)."""
+        self.sources[channel] = volts
+
+
+class Uart:
+    """The far end of USART0's line."""
+
+    def __init__(self, ffi: Any, lib: Any, machine: Any) -> None:
+        self._ffi, self._lib, self._machine = ffi, lib, machine
+        self._sent: list[tuple[int, int]] = []
+        self._line = bytearray()
+        self._watchers: list[Callable[[bytes, int], None]] = []
+        self._to_feed = bytearray()
+
+    def take(self) -> list[tuple[int, int]]:
+        """(cycles, byte) of all that was sent since the last call; the cycle is the end of the stop bit."""
+        self.collect()
+        sent, self._sent = self._sent, []
+        return sent
+
+    def feed(self, data: bytes) -> None:
+        """Send bytes to the program, at its own baud rate."""
+        self._to_feed += data
+        self.refill()
+
+    def refill(self) -> None:
+        """Hand waiting bytes to the core as it has room."""
+        if self._to_feed:
+            taken = self._lib.avr_uart_feed(self._machine, bytes(self._to_feed), len(self._to_feed))
+            del self._to_feed[:taken]
+
+    def watch_lines(self, function: Callable[[bytes, int], None]) -> None:
+        """Call `function(line, cycles)` for every line sent, without its line end."""
+        self._watchers.append(function)
+
+    def collect(self) -> None:
+        """Fetch what the core has sent."""
+        machine = self._machine
+        sent = machine.uart_out_count
+        machine.uart_out_count = 0
+        for index in range(sent):
+            byte, cycles = machine.uart_out[index], machine.uart_out_cycles[index]
+            self._sent.append((cycles, byte))
+            if not self._watchers:
+                continue
+            if byte == 0x0A:
+                line = bytes(self._line).rstrip(b"\r")
+                self._line.clear()
+                for watcher in self._watchers:
+                    watcher(line, cycles)
+            else:
+                self._line.append(byte)
+
+
+class Mcu:
+    """An ATmega328P with a program in its flash.
+
+    Args:
+        firmware: what runs.
+        clock_hz: CPU clock; with `cycles` it makes the only clock there is.
+        eeprom: initial EEPROM contents, padded with 0xFF; default the firmware's own, else erased.
+        watchdog_hz: frequency of the watchdog's oscillator (11.8.1: nominally 128 kHz, ±10 %).
+        reference_volts: AVcc, which is also the supply.
+    """
+
+    def __init__(
+        self,
+        firmware: Firmware,
+        *,
+        clock_hz: int = 16_000_000,
+        eeprom: bytes | None = None,
+        watchdog_hz: int = WATCHDOG_HZ,
+        reference_volts: float = AVCC_VOLTS,
+    ) -> None:
+        ffi, lib = binding.load()
+        self.firmware = firmware
+        self.clock_hz = clock_hz
+        self.reference_volts = reference_volts
+        self._ffi, self._lib = ffi, lib
+        flash_id = int.from_bytes(bytes.fromhex(firmware.sha256)[:8], "little")
+        flash = lib.avr_flash_new(firmware.image, len(firmware.image), flash_id)
+        if flash == ffi.NULL:
+            raise MemoryError("no memory for the predecoded program")
+        self._flash = ffi.gc(flash, lib.avr_flash_free)
+        self._machine = ffi.new("avr_machine *")
+        lib.avr_init(self._machine, clock_hz, watchdog_hz, flash_id)
+        self._machine.stack_limit = firmware.stack_limit
+        contents = eeprom if eeprom is not None else firmware.eeprom
+        if contents is not None:
+            self._write_eeprom(contents)
+        self._pins: dict[str, Pin] = {}
+        self._by_port: tuple[list[Pin], ...] = ([], [], [])
+        self._timers: list[tuple[int, int, Timer]] = []
+        self._order = count()
+        self._stopping = False
+        self.spi, self.twi, self.adc = Spi(), Twi(), Adc()
+        self.uart = Uart(ffi, lib, self._machine)
+        self.on_reset: list[Callable[[], None]] = []
+
+    # ---- state -------------------------------------------------------------------------------------------
+
+    @property
+    def cycles(self) -> int:
+        """Clock cycles since power-on."""
+        return int(self._machine.cycles)
+
+    @property
+    def time_s(self) -> float:
+        """Virtual seconds since power-on."""
+        return float(self._machine.cycles / self.clock_hz)
+
+    @property
+    def awake_cycles(self) -> int:
+        """Cycles in which the CPU executed; the rest it slept."""
+        return int(self._machine.awake_cycles)
+
+    @property
+    def sleeping(self) -> bool:
+        """True between a SLEEP instruction and the interrupt that ends it."""
+        return bool(self._machine.sleeping)
+
+    @property
+    def pc(self) -> int:
+        """Byte address of the next instruction."""
+        return int(self._machine.pc) * 2
+
+    @pc.setter
+    def pc(self, byte_address: int) -> None:
+        self._machine.pc = byte_address // 2
+
+    @property
+    def sreg(self) -> int:
+        """Status register."""
+        return int(self._machine.sreg)
+
+    @sreg.setter
+    def sreg(self, value: int) -> None:
+        self._machine.sreg = value
+
+    @property
+    def sp(self) -> int:
+        """Stack pointer."""
+        return int.from_bytes(self.read_data(0x5D, 2), "little")
+
+    @sp.setter
+    def sp(self, value: int) -> None:
+        self.write_data(0x5D, value.to_bytes(2, "little"))
+
+    @property
+    def lowest_sp(self) -> int:
+        """The lowest stack pointer that a call, push or interrupt reached."""
+        return int(self._machine.stack_low)
+
+    @property
+    def registers(self) -> bytes:
+        """R0–R31."""
+        return self.read_data(0, 32)
+
+    @property
+    def eeprom(self) -> bytes:
+        """The EEPROM's 1024 bytes."""
+        return bytes(self._ffi.buffer(self._machine.eeprom))
+
+    def read_data(self, address: int, length: int) -> bytes:
+        """Bytes of data space: R0–R31, stored I/O registers, SRAM (0x100–0x8FF). No side effects."""
+        return bytes(self._ffi.buffer(self._machine.data)[address : address + length])
+
+    def write_data(self, address: int, data: bytes) -> None:
+        """Put bytes into data space, without the side effects that a program's store would have."""
+        self._ffi.buffer(self._machine.data)[address : address + len(data)] = data
+
+    def _write_eeprom(self, contents: bytes) -> None:
+        if len(contents) > EEPROM_BYTES:
+            raise ValueError(f"EEPROM contents of {len(contents)} bytes; the ATmega328P has {EEPROM_BYTES}")
+        self._ffi.buffer(self._machine.eeprom)[: len(contents)] = contents
+
+    # ---- outside -----------------------------------------------------------------------------------------
+
+    def pin(self, name: str) -> Pin:
+        """The wire on a pin such as `PB2`."""
+        pin = self._pins.get(name)
+        if pin is None:
+            pin = self._pins[name] = Pin(name, self._lib, self._machine)
+            self._by_port[pin.port].append(pin)
+        return pin
+
+    def call_at(self, cycles: int, function: Callable[[], None]) -> Timer:
+        """Call `function()` at that cycle, or at the first instruction boundary after it.
+
+        Calls due at the same cycle come in the order in which they were asked for; a cycle that is past
+        already means now.
+        """
+        timer = Timer(cycles, function)
+        heapq.heappush(self._timers, (cycles, next(self._order), timer))
+        return timer
+
+    def call_in(self, seconds: float, function: Callable[[], None]) -> Timer:
+        """`call_at`, so many virtual seconds from now."""
+        return self.call_at(self.cycles + round(seconds * self.clock_hz), function)
+
+    def stop(self) -> None:
+        """Let `run` come back, at the current instruction boundary. For parts and timers."""
+        self._stopping = True
+
+    def reset(self, cause: int = EXTERNAL_RESET) -> None:
+        """Reset the chip; `cause` is the bit that MCUSR will show (1 power-on, 2 external, 4 brown-out, 8 watchdog).
+
+        SRAM and EEPROM keep their contents, the cycle counter goes on.
+        """
+        self._lib.avr_reset(self._machine, cause)
+        self._after_reset()
+
+    # ---- running -----------------------------------------------------------------------------------------
+
+    def run(self, until_cycles: int = NEVER) -> StopReason:
+        """Run until the cycle counter reaches `until_cycles`, a part calls `stop`, or nothing can happen any more.
+
+        Raises:
+            McuFault: the program did what the machine cannot do; the message has PC and source line.
+            Exception: whatever a part raises.
+        """
+        machine, flash, avr_run, timers = self._machine, self._flash, self._lib.avr_run, self._timers
+        self._stopping = False
+        while True:
+            deadline = until_cycles
+            if timers:
+                due = timers[0][0]
+                if due <= machine.cycles:
+                    timer = heapq.heappop(timers)[2]
+                    if not timer.cancelled:
+                        timer.function()
+                        if self._stopping:
+                            return StopReason.STOPPED
+                    continue
+                deadline = min(due, until_cycles)
+            code = avr_run(machine, flash, deadline)
+            if code == 2:  # SPI: by far the most frequent
+                self._lib.avr_spi_reply(machine, self.spi.transfer(machine.spi_out))
+            elif code == 0 or code == 6:
+                if machine.cycles >= until_cycles:
+                    self.uart.collect()
+                    return StopReason.HALTED if code == 6 and not timers else StopReason.DEADLINE
+                if code == 6 and not timers:
+                    self.uart.collect()
+                    return StopReason.HALTED
+            else:
+                self._answer(code)
+            if self._stopping:
+                self.uart.collect()
+                return StopReason.STOPPED
+
+    def _answer(self, code: int) -> None:
+        machine = self._machine
+        if code == 1:
+            self._dispatch_pins()
+        elif code == 3:
+            self._answer_twi()
+        elif code == 4:
+            self._lib.avr_adc_reply(machine, self._convert())
+        elif code == 5:
+            self.uart.collect()
+            self.uart.refill()
+        elif code == 8:
+            self._after_reset()
+        else:
+            raise fault_from(
+                machine.fault_code, machine.fault_address, machine.fault_pc * 2, self.firmware, machine.cycles
+            )
+
+    def _after_reset(self) -> None:
+        self._dispatch_pins()
+        for function in self.on_reset:
+            function()
+
+    def _dispatch_pins(self) -> None:
+        machine = self._machine
+        for port, pins in enumerate(self._by_port):
+            changed = machine.pin_changed[port]
+            if changed:
+                machine.pin_changed[port] = 0
+                level = machine.pin_level[port]
+                for pin in pins:
+                    if changed >> pin.bit & 1:
+                        for watcher in pin.watchers:
+                            watcher(bool(level >> pin.bit & 1), machine.cycles)
+
+    def _answer_twi(self) -> None:
+        machine, bus = self._machine, self.twi.bus
+        match machine.twi_action:
+            case 1:
+                reply = int(bus.start(machine.twi_byte >> 1, bool(machine.twi_byte & 1)))
+            case 2:
+                reply = int(bus.write(machine.twi_byte))
+            case 3:
+                reply = bus.read(bool(machine.twi_ack))
+            case _:
+                bus.stop()
+                reply = 0
+        self._lib.avr_twi_reply(machine, reply)
+
+    def _convert(self) -> int:
+        admux = self._machine.adc_channel
+        channel, selection = admux & 0x0F, admux >> 6
+        source = self.adc.sources.get(channel)
+        volts = 0.0 if source is None else source()
+        reference = BANDGAP_VOLTS if selection == 3 else self.reference_volts
+        return max(0, min(1023, int(volts * 1024 / reference)))  # 24.7: ADC = Vin × 1024 / Vref
+
+    # ---- snapshots ---------------------------------------------------------------------------------------
+
+    def snapshot(self) -> bytes:
+        """The machine's whole state. Parts and timers of `call_at` keep theirs themselves."""
+        state = bytes(self._ffi.buffer(self._machine))
+        return SNAPSHOT_HEADER.pack(SNAPSHOT_MAGIC, len(state), bytes.fromhex(self.firmware.sha256)) + state
+
+    def restore(self, snapshot: bytes) -> None:
+        """Put a snapshot's state back.
+
+        Raises:
+            SnapshotError: it was taken from another firmware or by another version of the emulator.
+        """
+        state = snapshot[SNAPSHOT_HEADER.size :]
+        if len(snapshot) < SNAPSHOT_HEADER.size:
+            raise SnapshotError(f"a snapshot of {len(snapshot)} bytes is too short to be one")
+        magic, size, sha256 = SNAPSHOT_HEADER.unpack_from(snapshot)
+        if magic != SNAPSHOT_MAGIC or size != len(state) or size != self._ffi.sizeof("avr_machine"):
+            raise SnapshotError("the snapshot was taken by another version of the emulator; take it anew")
+        if sha256 != bytes.fromhex(self.firmware.sha256):
+            raise SnapshotError(
+                f"the snapshot is of firmware {sha256.hex()[:12]}, this machine runs {self.firmware.sha256[:12]}"
+            )
+        watched = [self._machine.pin_watch[port] for port in range(3)]
+        self._ffi.buffer(self._machine)[:] = state
+        for port, mask in enumerate(watched):
+            self._machine.pin_watch[port] = mask
