@@ -1,0 +1,41 @@
+#include "message.h"
+
+#ifndef PK_VERSION
+#define PK_VERSION "0.1.0"
+#endif
+
+namespace pk {
+namespace {
+
+const uint8_t BODY_BYTES = 112;
+
+void write_body(TextWriter &out, const Config &config, const Reading &reading, uint32_t age_s)
+{
+    out.flash(PK_TEXT("{\"id\":")).signed_number(config.id);
+    out.flash(PK_TEXT(",\"temperature\":")).tenths(reading.temperature_tenths);
+    out.flash(PK_TEXT(",\"humidity\":")).number(reading.humidity);
+    out.flash(PK_TEXT(",\"light\":")).number(reading.light);
+    if (age_s) out.flash(PK_TEXT(",\"age_s\":")).number(age_s);
+    out.put('}');
+}
+
+}  // namespace
+
+void write_key(TextWriter &out, uint32_t boot, uint32_t seq) { out.number(boot).put('-').number(seq); }
+
+bool write_request(TextWriter &out, const Config &config, uint32_t boot, const Reading &reading, uint32_t age_s)
+{
+    char body_buffer[BODY_BYTES];
+    TextWriter body(body_buffer, sizeof body_buffer);
+    write_body(body, config, reading, age_s);
+
+    out.flash(PK_TEXT("POST /sensor-data HTTP/1.1\r\nHost: ")).address(config.gateway).put(':').number(config.gateway_port);
+    out.flash(PK_TEXT("\r\nUser-Agent: PlantKeeper/" PK_VERSION
+                      "\r\nContent-Type: application/json\r\nIdempotency-Key: \""));
+    write_key(out, boot, reading.seq);
+    out.flash(PK_TEXT("\"\r\nContent-Length: ")).number(body.length());
+    out.flash(PK_TEXT("\r\nConnection: close\r\n\r\n")).put(body.text());
+    return !body.overflowed() && !out.overflowed();
+}
+
+}  // namespace pk

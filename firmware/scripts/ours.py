@@ -1,0 +1,24 @@
+"""PlatformIO script: the version in the firmware, reproducible paths, and strict warnings for our own code."""
+
+import os
+from pathlib import Path
+
+Import("env")  # noqa: F821 - given by PlatformIO's SCons
+
+OURS = ["-Wall", "-Wextra", "-Werror"]
+project = Path(env.subst("$PROJECT_DIR"))  # noqa: F821
+git_hash = os.environ.get("PLANTKEEPER_GIT_HASH", "nogit")
+
+env.Append(  # noqa: F821
+    CPPDEFINES=[("PK_GIT_HASH", env.StringifyMacro(git_hash)), ("PK_VERSION", env.StringifyMacro("0.1.0"))],  # noqa: F821
+    CCFLAGS=[f"-fdebug-prefix-map={project}=firmware"],
+)
+
+
+def with_strict_warnings(env, node):  # noqa: ANN001, ANN201 - SCons passes its own types
+    """Compile our own sources with warnings as errors."""
+    return env.Object(node, CCFLAGS=[*env["CCFLAGS"], *OURS])
+
+
+for folder in ("src", "lib"):
+    env.AddBuildMiddleware(with_strict_warnings, str(project / folder / "*"))  # noqa: F821

@@ -1,0 +1,91 @@
+#include "clock.h"
+
+#include <avr/interrupt.h>
+#include <avr/io.h>
+#include <avr/sleep.h>
+#include <util/atomic.h>
+#include <util/delay_basic.h>
+
+namespace clock {
+namespace {
+
+volatile uint32_t tick_count;
+volatile bool alarm_rang;
+
+}  // namespace
+
+ISR(TIMER1_COMPA_vect) { tick_count++; }
+
+ISR(TIMER1_COMPB_vect)
+{
+    alarm_rang = true;
+    TIMSK1 &= static_cast<uint8_t>(~_BV(OCIE1B));
+}
+
+void begin(uint16_t first_tick_ms)
+{
+    TIMSK0 = 0;  // Arduino's millisecond tick
+    TCCR0B = 0;
+    TCCR2B = 0;
+    TCCR1A = 0;
+    TCCR1B = 0;
+    OCR1A = COUNTS_PER_TICK - 1;
+    TCNT1 = static_cast<uint16_t>(COUNTS_PER_TICK - from_ms(first_tick_ms));
+    TIFR1 = _BV(OCF1A) | _BV(OCF1B);
+    TIMSK1 = _BV(OCIE1A);
+    TCCR1B = _BV(WGM12) | _BV(CS12) | _BV(CS10);
+    set_sleep_mode(SLEEP_MODE_IDLE);
+}
+
+Counts now()
+{
+    uint32_t ticks_now;
+    uint16_t count;
+    ATOMIC_BLOCK(ATOMIC_RESTORESTATE)
+    {
+        count = TCNT1;
+        ticks_now = tick_count;
+        // The tick's interrupt may be waiting behind this block.
+        if ((TIFR1 & _BV(OCF1A)) && count < COUNTS_PER_TICK / 2) ticks_now++;
+    }
+    return ticks_now * COUNTS_PER_TICK + count;
+}
+
+uint32_t ticks()
+{
+    uint32_t result;
+    ATOMIC_BLOCK(ATOMIC_RESTORESTATE) { result = tick_count; }
+    return result;
+}
+
+void sleep_until_event()
+{
+    sleep_enable();
+    sei();
+    sleep_cpu();  // the instruction after SEI runs before any interrupt: no wake-up is missed
+    sleep_disable();
+}
+
+void sleep_ms(uint16_t ms)
+{
+    Counts deadline = now() + from_ms(ms);
+    while (!reached(deadline)) {
+        Counts left = deadline - now();
+        if (left < 4 || left > COUNTS_PER_TICK) {
+            if (left > COUNTS_PER_TICK) return;
+            continue;
+        }
+        cli();
+        alarm_rang = false;
+        uint16_t at = static_cast<uint16_t>(TCNT1 + left);
+        OCR1B = static_cast<uint16_t>(at >= COUNTS_PER_TICK ? at - COUNTS_PER_TICK : at);
+        TIFR1 = _BV(OCF1B);
+        TIMSK1 |= _BV(OCIE1B);
+        if (!alarm_rang) sleep_until_event();
+        sei();
+    }
+}
+
+void wait_us(uint16_t us) { _delay_loop_2(static_cast<uint16_t>(us * (F_CPU / 1000000UL / 4))); }
+
+}  // namespace clock

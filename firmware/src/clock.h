@@ -1,0 +1,27 @@
+// The only clock: Timer 1 in CTC mode, 64 µs a count, 4 s a tick (DS40002061B section 16.9.2).
+// Timer 0's millisecond interrupt is off, so that between readings the CPU wakes once in 4 s.
+#pragma once
+#include <stdint.h>
+
+namespace clock {
+
+const uint16_t COUNTS_PER_TICK = 62500;
+const uint8_t SECONDS_PER_TICK = 4;
+
+// Counts of 64 µs since boot; wraps after 76 hours, so compare differences only.
+typedef uint32_t Counts;
+
+constexpr Counts from_ms(uint32_t ms) { return ms * 125 / 8; }
+
+// The first tick comes `first_tick_ms` after this.
+void begin(uint16_t first_tick_ms);
+Counts now();
+uint32_t ticks();
+inline bool reached(Counts deadline) { return static_cast<int32_t>(now() - deadline) >= 0; }
+// Sleeps in idle until an interrupt: the next tick, a character, or `wake_at`.
+void sleep_until_event();
+void sleep_ms(uint16_t ms);
+// Busy wait for pulses too short to sleep through.
+void wait_us(uint16_t us);
+
+}  // namespace clock

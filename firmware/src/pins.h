@@ -1,0 +1,22 @@
+// Wiring of the Uno (docs/architecture.md section 2).
+#pragma once
+#include <avr/io.h>
+
+#define W5500_SELECT_DDR DDRB
+#define W5500_SELECT_PORT PORTB
+#define W5500_SELECT_BIT PB2  // D10
+
+#define SD_SELECT_DDR DDRD
+#define SD_SELECT_PORT PORTD
+#define SD_SELECT_BIT PD4  // D4: the shield's card stays unselected
+
+#define DHT11_DDR DDRD
+#define DHT11_PORT PORTD
+#define DHT11_PIN PIND
+#define DHT11_BIT PD2  // D2
+
+#define LED_DDR DDRB
+#define LED_PORT PORTB
+#define LED_BIT PB0  // D8
+
+#define SOIL_ADC_CHANNEL 0  // A0

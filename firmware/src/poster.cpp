@@ -1,0 +1,108 @@
+#include "poster.h"
+
+#include <avr/pgmspace.h>
+
+#include "clock.h"
+#include "http_answer.h"
+#include "message.h"
+#include "w5500.h"
+
+namespace poster {
+namespace {
+
+const uint16_t ANSWER_MS = 2000, CHUNK_BYTES = 32;
+const uint16_t FIRST_EPHEMERAL_PORT = 49152;
+
+// A port that the last connections did not use (RFC 6335 section 6): 16 384 of them, in turn.
+uint16_t source_port(uint32_t boot, uint32_t seq, uint8_t attempt)
+{
+    return static_cast<uint16_t>(FIRST_EPHEMERAL_PORT | ((boot * 1021 + seq * 7 + attempt) & 0x3FFF));
+}
+
+Outcome from_connection(w5500::Result result)
+{
+    switch (result) {
+    case w5500::NO_LINK: return NO_LINK;
+    case w5500::TIMED_OUT: return TIMEOUT;
+    case w5500::CLOSED: return CLOSED;
+    default: return CONNECT;
+    }
+}
+
+Outcome by_status(uint16_t status)
+{
+    if (status == 200) return DELIVERED;
+    if (status == 400 || status == 413 || status == 422) return REFUSED;
+    return STATUS;
+}
+
+// The whole answer within ANSWER_MS, however slowly it trickles in.
+Attempt await_answer()
+{
+    pk::HttpAnswer answer;
+    clock::Counts deadline = clock::now() + clock::from_ms(ANSWER_MS);
+    w5500::Result result = w5500::OK;
+    while (answer.state() == pk::HttpAnswer::HEAD || answer.state() == pk::HttpAnswer::BODY) {
+        uint8_t chunk[CHUNK_BYTES];
+        int32_t left = static_cast<int32_t>(deadline - clock::now());
+        if (left <= 0) {
+            result = w5500::TIMED_OUT;
+            break;
+        }
+        uint16_t got = w5500::receive(chunk, sizeof chunk, static_cast<uint16_t>(left * 8 / 125), &result);
+        if (got)
+            answer.feed(chunk, got);
+        else if (result == w5500::CLOSED)
+            answer.close();
+        if (result == w5500::TIMED_OUT) break;
+    }
+    Attempt attempt = {BROKEN, answer.status()};
+    if (answer.done())
+        attempt.outcome = by_status(answer.status());
+    else if (result == w5500::TIMED_OUT)
+        attempt.outcome = TIMEOUT;
+    else if (result == w5500::CLOSED && answer.status() == 0)
+        attempt.outcome = CLOSED;
+    return attempt;
+}
+
+}  // namespace
+
+Attempt post(const pk::Config &config, uint32_t boot, const pk::Reading &reading, uint32_t age_s)
+{
+    static char buffer[pk::REQUEST_BYTES];
+    pk::TextWriter request(buffer, sizeof buffer);
+    Attempt failed = {BROKEN, 0};
+    if (!pk::write_request(request, config, boot, reading, age_s)) return failed;
+
+    w5500::Result result =
+        w5500::connect(config.gateway, config.gateway_port, source_port(boot, reading.seq, reading.attempts));
+    if (result == w5500::OK)
+        result = w5500::send(reinterpret_cast<const uint8_t *>(request.text()), request.length());
+    else {
+        failed.outcome = from_connection(result);
+        return failed;
+    }
+    Attempt attempt = failed;
+    if (result == w5500::OK)
+        attempt = await_answer();
+    else
+        attempt.outcome = from_connection(result);
+    w5500::disconnect();
+    return attempt;
+}
+
+const char *reason(Outcome outcome)
+{
+    switch (outcome) {
+    case REFUSED: return PSTR("refused");
+    case NO_LINK: return PSTR("nolink");
+    case CONNECT: return PSTR("connect");
+    case TIMEOUT: return PSTR("timeout");
+    case CLOSED: return PSTR("closed");
+    case BROKEN: return PSTR("broken");
+    default: return PSTR("status");
+    }
+}
+
+}  // namespace poster

@@ -1,0 +1,21 @@
+// One attempt to hand a reading to the gateway.
+#pragma once
+#include <stdint.h>
+
+#include "config.h"
+#include "queue.h"
+
+namespace poster {
+
+enum Outcome { DELIVERED, REFUSED, NO_LINK, CONNECT, TIMEOUT, CLOSED, BROKEN, STATUS };
+
+struct Attempt {
+    Outcome outcome;
+    uint16_t status;  // 0 where no status line came
+};
+
+Attempt post(const pk::Config &config, uint32_t boot, const pk::Reading &reading, uint32_t age_s);
+// Name of a failed outcome for the event line, in flash.
+const char *reason(Outcome outcome);
+
+}  // namespace poster

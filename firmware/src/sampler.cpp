@@ -1,0 +1,67 @@
+#include "sampler.h"
+
+#include <avr/pgmspace.h>
+
+#include "dht11.h"
+#include "events.h"
+#include "scales.h"
+#include "si1145.h"
+#include "soil.h"
+
+namespace sampler {
+namespace {
+
+uint16_t dht11_failures, si1145_failures, soil_failures;
+
+void report(const char *flash_name, const char *flash_reason, uint16_t *failures)
+{
+    if (*failures < UINT16_MAX) ++*failures;
+    events::Line(PSTR("sensor"))
+        .text(PSTR("name"), flash_name)
+        .text(PSTR("reason"), flash_reason)
+        .number(PSTR("failures"), *failures);
+}
+
+const char *dht11_reason(pk::Dht11Result result)
+{
+    if (result == pk::DHT11_CHECKSUM) return PSTR("checksum");
+    return result == pk::DHT11_SILENT ? PSTR("silent") : PSTR("timing");
+}
+
+}  // namespace
+
+void begin()
+{
+    dht11::begin();
+    si1145::begin();
+    soil::begin();
+}
+
+bool take(pk::Reading *reading)
+{
+    bool good = true;
+    pk::Dht11Frame frame;
+    pk::Dht11Result dht11_result = dht11::read(&frame);
+    if (dht11_result != pk::DHT11_OK) {
+        report(PSTR("dht11"), dht11_reason(dht11_result), &dht11_failures);
+        good = false;
+    }
+    uint16_t count;
+    si1145::Result si1145_result = si1145::read_visible(&count);
+    if (si1145_result != si1145::OK) {
+        report(PSTR("si1145"), si1145_result == si1145::SILENT ? PSTR("silent") : PSTR("timeout"), &si1145_failures);
+        good = false;
+    }
+    uint16_t adc_code;
+    if (!soil::read(&adc_code)) {
+        report(PSTR("soil"), PSTR("open"), &soil_failures);
+        good = false;
+    }
+    if (!good) return false;
+    reading->temperature_tenths = frame.temperature_tenths;
+    reading->light = pk::light_level(count);
+    reading->humidity = pk::humidity_percent(adc_code);
+    return true;
+}
+
+}  // namespace sampler

@@ -1,0 +1,22 @@
+// W5500 Ethernet controller over SPI: one TCP socket, every wait with a deadline.
+// Ref: W5500 datasheet, sections 2 (SPI frame), 3 (registers), 4 (socket registers).
+#pragma once
+#include <stdint.h>
+
+#include "config.h"
+
+namespace w5500 {
+
+enum Result { OK, NO_LINK, CONNECT_FAILED, TIMED_OUT, CLOSED };
+
+// Resets the chip and sets its addresses. False where no W5500 answers.
+bool begin(const pk::Config &config);
+bool link_is_up();
+// Each takes at most 2 s.
+Result connect(const uint8_t address[4], uint16_t port, uint16_t source_port);
+Result send(const uint8_t *data, uint16_t length);
+// Waits for bytes; 0 with *result CLOSED or TIMED_OUT where none came.
+uint16_t receive(uint8_t *data, uint16_t size, uint16_t timeout_ms, Result *result);
+void disconnect();
+
+}  // namespace w5500
