@@ -1,0 +1,75 @@
+"""A board's configuration record in EEPROM (docs/architecture.md section 3), from the host's side."""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from ipaddress import IPv4Address
+
+RECORD = struct.Struct("<4si6s4s4s4s4sHHH")
+MAGIC = b"PKC1"
+EEPROM_BYTES = 1024
+MAX_ID = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class BoardConfig:
+    """What makes a board this board.
+
+    Args:
+        device_id: its number at the backend, 1…2147483647.
+        period_s: seconds between readings, a multiple of 4.
+    """
+
+    device_id: int
+    address: IPv4Address = IPv4Address("192.0.2.20")
+    mask: IPv4Address = IPv4Address("255.255.255.0")
+    router: IPv4Address = IPv4Address("192.0.2.1")
+    gateway: IPv4Address = IPv4Address("192.0.2.10")
+    gateway_port: int = 8080
+    period_s: int = 300
+
+    def __post_init__(self) -> None:
+        if not 1 <= self.device_id <= MAX_ID:
+            raise ValueError(f"device id {self.device_id}: expected 1…{MAX_ID}")
+        if not 4 <= self.period_s <= 65532 or self.period_s % 4:
+            raise ValueError(f"period of {self.period_s} s: expected 4…65532, a multiple of 4")
+        if not 1 <= self.gateway_port <= 65535:
+            raise ValueError(f"gateway port {self.gateway_port}: expected 1…65535")
+
+    @property
+    def mac(self) -> bytes:
+        """Locally administered MAC address with the id's low three bytes."""
+        return b"\x02\x00\x00" + (self.device_id & 0xFFFFFF).to_bytes(3, "big")
+
+
+def crc16(data: bytes) -> int:
+    """CRC-16/CCITT-FALSE."""
+    crc = 0xFFFF
+    for byte in data:
+        crc ^= byte << 8
+        for _ in range(8):
+            crc = (crc << 1 ^ 0x1021 if crc & 0x8000 else crc << 1) & 0xFFFF
+    return crc
+
+
+def encode(config: BoardConfig) -> bytes:
+    """The record's 38 bytes."""
+    body = RECORD.pack(
+        MAGIC,
+        config.device_id,
+        config.mac,
+        config.address.packed,
+        config.mask.packed,
+        config.router.packed,
+        config.gateway.packed,
+        config.gateway_port,
+        config.period_s,
+        0,
+    )
+    return body + crc16(body).to_bytes(2, "little")
+
+
+def eeprom_image(config: BoardConfig) -> bytes:
+    """A whole EEPROM, erased but for the record."""
+    return encode(config).ljust(EEPROM_BYTES, b"\xff")
