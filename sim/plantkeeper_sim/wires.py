@@ -43,3 +43,28 @@ class Wire(Protocol):
 
     def watch(self, function: Callable[[bool, int], None]) -> None:
         """Call `function(level, cycles)` when the program changes the level."""
+
+
+class PulledUp:
+    """A wire with a pull-up resistor on the board: let go, it is high.
+
+    The resistor is a weak driver: the program's output wins over what drives a pin from outside, so driving
+    the wire high stands for it.
+    """
+
+    def __init__(self, wire: Wire) -> None:
+        self._wire = wire
+        wire.drive(True)
+
+    @property
+    def level(self) -> bool:
+        """Level on the wire."""
+        return self._wire.level
+
+    def drive(self, level: bool | None) -> None:  # noqa: FBT001 - a logic level
+        """Drive it low or high; None leaves it to the resistor."""
+        self._wire.drive(level is not False)
+
+    def watch(self, function: Callable[[bool, int], None]) -> None:
+        """Call `function(level, cycles)` when the program changes the level."""
+        self._wire.watch(function)

@@ -15,6 +15,7 @@ env.Replace(
     RANLIB="avr-gcc-ranlib",
     SIZETOOL="avr-size",
     ARFLAGS=["rcsD"],
+    PROGNAME="firmware",
     PROGSUFFIX=".elf",
     SIZEPROGREGEXP=r"^(?:\.text|\.data|\.rodata|\.bootloader)\s+(\d+).*",
     SIZEDATAREGEXP=r"^(?:\.data|\.bss|\.noinit)\s+(\d+).*",
