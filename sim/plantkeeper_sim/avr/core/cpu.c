@@ -174,7 +174,10 @@
     } while (0)
 #define SKIP(condition)                                                                                        \
     do {                                                                                                       \
-        if (condition) NEXT(1 + op->k, 1 + op->k);                                                             \
+        if (condition) {                                                                                       \
+            step = 1 + op->k; /* NEXT moves op before it counts cycles */                                      \
+            NEXT(step, step);                                                                                  \
+        }                                                                                                      \
         NEXT(1, 1);                                                                                            \
     } while (0)
 
@@ -215,7 +218,7 @@ again:
 
     CASE(NOP): NEXT(1, 1);
     CASE(BREAK): NEXT(1, 1); /* without an on-chip debugger a NOP */
-    CASE(MOVW): memcpy(&d[op->a], &d[op->b], 2); NEXT(1, 1);
+    CASE(MOVW): memmove(&d[op->a], &d[op->b], 2); NEXT(1, 1);
     CASE(MOV): d[op->a] = d[op->b]; NEXT(1, 1);
     CASE(LDI): d[op->a] = op->b; NEXT(1, 1);
 
@@ -527,8 +530,8 @@ slow_store:
     CASE(F_MOV_MOV): FUSED(1); d[op->a] = d[op->b]; d[op[1].a] = d[op[1].b]; NEXT(2, 2);
     CASE(F_MOVW_MOVW):
         FUSED(1);
-        memcpy(&d[op->a], &d[op->b], 2);
-        memcpy(&d[op[1].a], &d[op[1].b], 2);
+        memmove(&d[op->a], &d[op->b], 2);
+        memmove(&d[op[1].a], &d[op[1].b], 2);
         NEXT(2, 2);
     CASE(F_EOR_EOR):
         FUSED(1);

@@ -220,8 +220,8 @@ void avr_decode(struct avr_flash *flash)
         if (skips(op->single)) op->k = is_two_words(next) ? 2 : 1;
         op->handler = op->single;
     }
-    /* Falling off the end of a full flash: two entries, since the last word may open a two-word instruction. */
-    for (uint32_t at = FLASH_WORDS; at < FLASH_WORDS + 2; at++)
+    /* Falling off the end of a full flash, at most by a skip over a two-word instruction. */
+    for (uint32_t at = FLASH_WORDS; at < FLASH_WORDS + 3; at++)
         flash->ops[at] = (avr_op){.handler = OP_OUTSIDE, .single = OP_OUTSIDE, .word = 0xFFFF};
     for (uint32_t at = 0; at + 1 < words; at++) {
         uint8_t fused = fuse(flash->ops[at].single, flash->ops[at + 1].single);

@@ -74,7 +74,7 @@ struct avr_flash {
     uint64_t id;
     uint32_t bytes;
     uint8_t image[FLASH_WORDS * 2];
-    avr_op ops[FLASH_WORDS + 2];
+    avr_op ops[FLASH_WORDS + 3]; /* a skip in the last word may pass a two-word instruction */
 };
 
 void avr_decode(struct avr_flash *flash);
