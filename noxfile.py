@@ -50,7 +50,7 @@ def tests(session: nox.Session) -> None:
     """The test suite: unit, conformance, integration, and a short system run."""
     system_packages(session, "tests")
     install_project(session, *TEST_TOOLS)
-    session.run("pytest", "--hil-hours=2", *session.posargs, env={"PLANTKEEPER_WERROR": "1"})
+    session.run("pytest", "--timeout=300", "--hil-hours=2", *session.posargs, env={"PLANTKEEPER_WERROR": "1"})
 
 
 @nox.session

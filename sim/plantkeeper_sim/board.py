@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from random import Random
@@ -23,6 +23,7 @@ from plantkeeper_sim.provision import BoardConfig, eeprom_image
 from plantkeeper_sim.wires import PulledUp
 
 SAMPLE_WINDOW_S = 5.0  # a reading's samples are younger than that when the firmware names it
+EVENTS_A_READING = 50  # more lines than the firmware says between two readings within that window
 
 
 class _Sample(Protocol):
@@ -139,12 +140,12 @@ class UnoBoard:
 
         That is: all samples since the reading before, taken or skipped, but none older than 5 s.
         """
-        before = [
-            event.cycles
-            for event in self.events
-            if event.cycles < taken.cycles and event.name in {"taken", "sensor", "boot"}
-        ]
-        start = max([taken.cycles - round(SAMPLE_WINDOW_S * self.mcu.clock_hz), *before[-1:]])
+        start = taken.cycles - round(SAMPLE_WINDOW_S * self.mcu.clock_hz)
+        index = bisect_left(self.events, taken.cycles, key=_cycles)
+        for event in reversed(self.events[max(0, index - EVENTS_A_READING) : index]):
+            if event.name in {"taken", "sensor", "boot"}:
+                start = max(start, event.cycles)
+                break
         frames = [f for f in _between(self.dht11.history, start, taken.cycles) if f.fault is Dht11Fault.NONE]
         return SensedSamples(
             temperature_c=frames[-1].temperature_c if frames else None,
@@ -165,7 +166,10 @@ class UnoBoard:
             self.on_event(event)
 
 
+def _cycles(sample: _Sample) -> int:
+    return sample.cycles
+
+
 def _between(history: Sequence[S], after: int, until: int) -> Sequence[S]:
     """Samples with `after < sample.cycles <= until` of a list in order of `cycles`."""
-    cycles = [sample.cycles for sample in history]
-    return history[bisect_right(cycles, after) : bisect_right(cycles, until)]
+    return history[bisect_right(history, after, key=_cycles) : bisect_right(history, until, key=_cycles)]

@@ -1,0 +1,127 @@
+"""`hil sim`, `hil stack`, `hil firmware`: what the nox sessions of these names call."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+
+from plantkeeper_hil.errors import HilError
+from plantkeeper_hil.firmware import Toolchain, build_firmware
+from plantkeeper_hil.observer import PLUGIN_NAME, TerminalObserver
+from plantkeeper_hil.project import Project, find_project
+from plantkeeper_hil.report.table import print_table
+from plantkeeper_hil.run.plan import RunPlan
+from plantkeeper_hil.stack import foreground
+
+USAGE_STATUS = 2
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command; the status is 0 where all went well."""
+    options = _parser().parse_args(arguments)
+    try:
+        project = find_project(Path.cwd())
+        status: int = options.run(project, options)
+    except HilError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return USAGE_STATUS
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        return 130
+    return status
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="hil", description=__doc__)
+    commands = parser.add_subparsers(required=True, metavar="command")
+    toolchain = argparse.ArgumentParser(add_help=False)
+    toolchain.add_argument(
+        "--toolchain",
+        choices=("auto", "registry", "system"),
+        default="auto",
+        help="compiler and Arduino core: PlatformIO's registry, the system's packages, or what can be had (default)",
+    )
+
+    sim = commands.add_parser(
+        "sim",
+        parents=[toolchain],
+        help="run the whole loop on the simulator and account for every reading",
+        description="Builds the firmware, starts the stack, lets emulated boards live through virtual time, and "
+        "checks that every reading arrived once, in order and unaltered. Status 0 only if so.",
+    )
+    sim.add_argument("--seed", type=int, default=1, help="seed of everything random (default 1)")
+    sim.add_argument("--hours", type=float, default=24.0, help="virtual hours (default 24)")
+    sim.add_argument("--boards", type=int, default=1, help="number of boards, ids from 1 (default 1)")
+    sim.add_argument("--out", type=Path, help="folder of the reports (default build/sim)")
+    sim.add_argument("--gateway", metavar="COMMAND", help="another gateway: a command that takes `serve` and `forward`")
+    sim.set_defaults(run=_sim)
+
+    stack = commands.add_parser(
+        "stack",
+        help="run the stack in the foreground until Ctrl-C",
+        description="Starts PostgreSQL, mock backend, gateway and forwarder, prints where they are, writes "
+        "build/stack.json, and ends everything on Ctrl-C.",
+    )
+    foreground.add_arguments(stack)
+    stack.set_defaults(run=lambda project, options: foreground.run(project, options))
+
+    firmware = commands.add_parser(
+        "firmware", parents=[toolchain], help="build the firmware and report flash and RAM"
+    )
+    firmware.set_defaults(run=_firmware)
+    return parser
+
+
+def _sim(project: Project, options: argparse.Namespace) -> int:
+    RunPlan(options.seed, options.hours, options.boards)  # a bad number is named before anything is started
+    out: Path = (options.out or project.build_dir / "sim").resolve()
+    out.mkdir(parents=True, exist_ok=True)
+    observer = TerminalObserver()
+    words = [
+        str(project.system_tests_dir),
+        f"--rootdir={project.root}",
+        f"--config-file={project.root / 'pyproject.toml'}",
+        f"--hil-seed={options.seed}",
+        f"--hil-hours={options.hours}",
+        f"--hil-boards={options.boards}",
+        f"--hil-toolchain={options.toolchain}",
+        f"--hil-out={out}",
+        f"--junitxml={out / 'junit.xml'}",
+        "--tb=short",
+        "-q",
+        *("-p", "no:cacheprovider"),
+    ]
+    if options.gateway:
+        words.append(f"--hil-gateway={options.gateway}")
+    plugin = _Named(observer)
+    status = int(pytest.main(words, plugins=[plugin]))
+    if observer.result is not None:
+        print_table(observer.result.report, observer.console)
+        observer.say(f"reports: {out / 'report.html'}, report.json, junit.xml; logs: {out / 'logs'}")
+    return status
+
+
+class _Named:
+    """Registers the observer under its name, by which the fixtures find it."""
+
+    def __init__(self, observer: TerminalObserver) -> None:
+        self._observer = observer
+
+    def pytest_configure(self, config: pytest.Config) -> None:
+        """Called by pytest."""
+        config.pluginmanager.register(self._observer, PLUGIN_NAME)
+
+
+def _firmware(project: Project, options: argparse.Namespace) -> int:
+    chosen = None if options.toolchain == "auto" else Toolchain(options.toolchain)
+    built = build_firmware(project, toolchain=chosen, say=print)
+    console = Console(highlight=False, soft_wrap=True)
+    console.print(f"{built.elf}\n{built.hex_file}")
+    console.print(f"flash {built.flash_bytes} bytes, RAM {built.ram_bytes} bytes, toolchain {built.toolchain.value}")
+    console.print(f"sha256 {built.sha256}")
+    return 0

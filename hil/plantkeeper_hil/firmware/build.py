@@ -1,0 +1,135 @@
+"""Run PlatformIO on firmware/ and say what came out."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from pathlib import Path
+
+from plantkeeper_hil import system_packages
+from plantkeeper_hil.errors import FirmwareBuildError
+from plantkeeper_hil.firmware import registry, scons_shim, size
+from plantkeeper_hil.project import Project
+
+ENVIRONMENT = "uno"
+FLASH_LIMIT_BYTES = 32_256  # 32 KiB less the Uno's boot loader
+RAM_LIMIT_BYTES = 1_536  # 2 KiB less 512 bytes that the stack keeps
+BUILD_TIMEOUT_S = 900
+OUTPUT_LINES_SHOWN = 30
+
+
+class Toolchain(Enum):
+    """Where compiler and Arduino core come from."""
+
+    REGISTRY = "registry"
+    SYSTEM = "system"
+
+
+@dataclass(frozen=True)
+class BuildResult:
+    """A firmware that can be flashed or emulated.
+
+    Args:
+        flash_bytes, ram_bytes: what it occupies; RAM without the stack.
+    """
+
+    elf: Path
+    hex_file: Path
+    sha256: str
+    flash_bytes: int
+    ram_bytes: int
+    toolchain: Toolchain
+
+
+def build_firmware(
+    project: Project, *, toolchain: Toolchain | None = None, say: Callable[[str], None] = lambda _line: None
+) -> BuildResult:
+    """Build the environment `uno`; a second build of unchanged sources takes a second.
+
+    Args:
+        project: the checkout.
+        toolchain: PlatformIO's packages or the system's; None takes PlatformIO's where they are or can be had.
+        say: takes a line for the person who waits.
+
+    Raises:
+        FirmwareBuildError: it does not compile, does not fit, or the toolchain cannot be had.
+    """
+    if toolchain is None:
+        toolchain = Toolchain.REGISTRY if registry.use_registry() else Toolchain.SYSTEM
+    build_dir = project.build_dir / "firmware" / toolchain.value
+    build_dir.mkdir(parents=True, exist_ok=True)
+    environment = os.environ | {
+        "PLATFORMIO_BUILD_DIR": str(build_dir),
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
+        "PLANTKEEPER_GIT_HASH": git_hash(project.root),
+    }
+    command = [sys.executable, "-m", "platformio", "run", "--environment", ENVIRONMENT]
+    if toolchain is Toolchain.SYSTEM:
+        _bring_system_toolchain(say)
+        core_dir = project.build_dir / "platformio"
+        scons_shim.write_package(core_dir)
+        environment["PLATFORMIO_CORE_DIR"] = str(core_dir)
+        command += ["--project-conf", str(project.firmware_dir / "platformio.system.ini")]
+    _run(command, project.firmware_dir, environment, build_dir / "build.log")
+    return _result(build_dir / ENVIRONMENT, toolchain)
+
+
+def git_hash(root: Path) -> str:
+    """Short commit hash of the checkout, with `.dirty` where firmware/ differs from it; `nogit` outside git."""
+    git = ["git", "-C", str(root)]
+    try:
+        commit = subprocess.run(
+            [*git, "rev-parse", "--short=10", "HEAD"], check=True, capture_output=True, text=True
+        ).stdout.strip()
+        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "firmware"], check=False).returncode
+    except (OSError, subprocess.CalledProcessError):
+        return "nogit"
+    return commit + (".dirty" if changed else "")
+
+
+def _bring_system_toolchain(say: Callable[[str], None]) -> None:
+    try:
+        system_packages.ensure(system_packages.GROUPS["firmware"], say=say)
+    except system_packages.MissingPackagesError as error:
+        raise FirmwareBuildError(f"PlatformIO's registry cannot be reached, and {error}") from error
+
+
+def _run(command: list[str], folder: Path, environment: dict[str, str], log: Path) -> None:
+    try:
+        result = subprocess.run(
+            command,
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=BUILD_TIMEOUT_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise FirmwareBuildError(f"PlatformIO did not end within {BUILD_TIMEOUT_S} s in {folder}") from error
+    log.write_text(result.stdout)
+    if result.returncode != 0:
+        tail = "\n".join(result.stdout.splitlines()[-OUTPUT_LINES_SHOWN:])
+        raise FirmwareBuildError(
+            f"the firmware does not build (PlatformIO ended with status {result.returncode}); all of it is in {log}:\n{tail}"
+        )
+
+
+def _result(folder: Path, toolchain: Toolchain) -> BuildResult:
+    elf, hex_file = folder / "firmware.elf", folder / "firmware.hex"
+    occupied = size.size_of(size.sections_of(elf))
+    for name, used, limit in (
+        ("flash", occupied.flash_bytes, FLASH_LIMIT_BYTES),
+        ("RAM", occupied.ram_bytes, RAM_LIMIT_BYTES),
+    ):
+        if used > limit:
+            raise FirmwareBuildError(f"{elf}: {used} bytes of {name}; at most {limit} fit, make it smaller")
+    sha256 = hashlib.sha256(elf.read_bytes()).hexdigest()
+    return BuildResult(elf, hex_file, sha256, occupied.flash_bytes, occupied.ram_bytes, toolchain)

@@ -1,0 +1,35 @@
+"""pytest plugin: the options of a run. Fixtures are in fixtures.py."""
+
+from __future__ import annotations
+
+import pytest
+
+from plantkeeper_hil.fixtures import firmware, hil_project, observer, out_dir, run_plan, stack, virtual_day
+
+__all__ = ["firmware", "hil_project", "observer", "out_dir", "run_plan", "stack", "virtual_day"]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Options, all with a default."""
+    group = parser.getgroup("plantkeeper", "the loop from board to backend")
+    group.addoption("--hil-seed", type=int, default=1, metavar="N", help="seed of everything random (default 1)")
+    group.addoption("--hil-hours", type=float, default=24.0, metavar="H", help="virtual hours (default 24)")
+    group.addoption("--hil-boards", type=int, default=1, metavar="N", help="number of boards (default 1)")
+    group.addoption("--hil-out", metavar="DIR", help="where reports go (default build/sim)")
+    group.addoption(
+        "--hil-gateway", metavar="COMMAND", help="gateway to test: a command that takes `serve` and `forward`"
+    )
+    group.addoption(
+        "--hil-toolchain",
+        choices=("auto", "registry", "system"),
+        default="auto",
+        help="where compiler and Arduino core come from (default auto: PlatformIO's registry, else the system)",
+    )
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """Name the seed at the top of every run."""
+    return (
+        f"plantkeeper: seed {config.getoption('--hil-seed')}, {config.getoption('--hil-hours'):g} virtual hours, "
+        f"{config.getoption('--hil-boards')} board(s)"
+    )
