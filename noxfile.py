@@ -14,6 +14,7 @@ nox.options.error_on_missing_interpreters = True
 
 CONSTRAINTS = "constraints.txt"
 PACKAGES = ("./sim", "./proxy", "./db", "./hil")
+TYPE_STUBS = ("types-cffi", "types-psutil", "types-psycopg2", "types-requests")
 TEST_TOOLS = ("hypothesis", "pytest-timeout", "pytest-xdist")
 
 
@@ -66,9 +67,7 @@ def lint(session: nox.Session) -> None:
 def types(session: nox.Session) -> None:
     """mypy, strict, over the packages, the tests and this file."""
     system_packages(session, "emulator")
-    install_project(
-        session, *TEST_TOOLS, "mypy", "nox", "types-cffi", "types-psycopg2", "types-requests"
-    )
+    install_project(session, *TEST_TOOLS, "mypy", "nox", *TYPE_STUBS)
     session.run("mypy", "proxy", "db", "sim", "hil", "tests", "noxfile.py")
 
 

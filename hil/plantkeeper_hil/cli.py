@@ -68,11 +68,9 @@ def _parser() -> argparse.ArgumentParser:
         "build/stack.json, and ends everything on Ctrl-C.",
     )
     foreground.add_arguments(stack)
-    stack.set_defaults(run=lambda project, options: foreground.run(project, options))
+    stack.set_defaults(run=foreground.run)
 
-    firmware = commands.add_parser(
-        "firmware", parents=[toolchain], help="build the firmware and report flash and RAM"
-    )
+    firmware = commands.add_parser("firmware", parents=[toolchain], help="build the firmware and report flash and RAM")
     firmware.set_defaults(run=_firmware)
     return parser
 

@@ -129,9 +129,7 @@ def _names(records: Iterable[Record]) -> set[tuple[int, Key]]:
     return {_name(record) for record in records}
 
 
-def _lost(
-    places: Mapping[Place, Sequence[Record]], dropped: Mapping[tuple[int, Key], str]
-) -> Iterable[Finding]:
+def _lost(places: Mapping[Place, Sequence[Record]], dropped: Mapping[tuple[int, Key], str]) -> Iterable[Finding]:
     seen = {place: _names(records) for place, records in places.items()}
     for name in sorted(seen[Place.BOARD]):
         missing = [place for place in Place if name not in seen[place]]
@@ -151,9 +149,7 @@ def _foreign(places: Mapping[Place, Sequence[Record]]) -> Iterable[Finding]:
             yield Finding(Kind.FOREIGN, *name, f"{place.value}, but no board took it")
 
 
-def _duplicated(
-    places: Mapping[Place, Sequence[Record]], *, repeats_allowed: bool
-) -> Iterable[Finding]:
+def _duplicated(places: Mapping[Place, Sequence[Record]], *, repeats_allowed: bool) -> Iterable[Finding]:
     for place, records in places.items():
         counts = Counter(_name(record) for record in records)
         if place is Place.BACKEND and repeats_allowed:
@@ -201,15 +197,11 @@ def _altered(places: Mapping[Place, Sequence[Record]]) -> Iterable[Finding]:
         yield Finding(Kind.ALTERED, *name, f"taken as {taken[name]}, but {'; '.join(details)}")
 
 
-def _unlike_sensors(
-    taken: Sequence[Record], sensed: Mapping[tuple[int, Key], Sensed] | None
-) -> Iterable[Finding]:
+def _unlike_sensors(taken: Sequence[Record], sensed: Mapping[tuple[int, Key], Sensed] | None) -> Iterable[Finding]:
     if sensed is None:
         return
     for record in taken:
         truth = sensed.get(_name(record))
-        difference = "the sensors were not read for it" if truth is None else truth.explain_difference(
-            record.values
-        )
+        difference = "the sensors were not read for it" if truth is None else truth.explain_difference(record.values)
         if difference is not None:
             yield Finding(Kind.ALTERED, *_name(record), difference)

@@ -12,7 +12,6 @@ import pytest
 from plantkeeper_hil.firmware import BuildResult, Toolchain, build_firmware
 from plantkeeper_hil.observer import PLUGIN_NAME, Observer
 from plantkeeper_hil.project import Project, find_project
-from plantkeeper_hil.report import html
 from plantkeeper_hil.report.model import summary
 from plantkeeper_hil.run.day import DayResult, run_day
 from plantkeeper_hil.run.plan import RunPlan
@@ -47,11 +46,10 @@ def firmware(pytestconfig: pytest.Config, hil_project: Project, observer: Observ
     """The firmware, built from the checkout."""
     chosen = pytestconfig.getoption("--hil-toolchain")
     observer.say("building the firmware")
-    built = build_firmware(
-        hil_project, toolchain=None if chosen == "auto" else Toolchain(chosen), say=observer.say
-    )
+    built = build_firmware(hil_project, toolchain=None if chosen == "auto" else Toolchain(chosen), say=observer.say)
     observer.say(
-        f"  flash {built.flash_bytes} bytes, RAM {built.ram_bytes} bytes, toolchain: {built.toolchain.value}, {built.elf}"
+        f"  flash {built.flash_bytes} bytes, RAM {built.ram_bytes} bytes, "
+        f"toolchain {built.toolchain.value}, {built.elf}"
     )
     return built
 
@@ -66,9 +64,7 @@ def out_dir(pytestconfig: pytest.Config, hil_project: Project) -> Path:
 
 
 @pytest.fixture(scope="session")
-def stack(
-    pytestconfig: pytest.Config, run_plan: RunPlan, out_dir: Path, observer: Observer
-) -> Iterator[LocalStack]:
+def stack(pytestconfig: pytest.Config, run_plan: RunPlan, out_dir: Path, observer: Observer) -> Iterator[LocalStack]:
     """PostgreSQL, mock backend, gateway and forwarder, running."""
     command = pytestconfig.getoption("--hil-gateway")
     options = StackOptions(
@@ -91,6 +87,8 @@ def virtual_day(
     observer.say(f"running {run_plan.boards} board(s) for {run_plan.hours:g} virtual hours, seed {run_plan.seed}")
     with observer.progress(run_plan.virtual_s * run_plan.boards) as progress:
         result = run_day(run_plan, firmware, stack, progress=progress)
+    from plantkeeper_hil.report import html  # noqa: PLC0415 - plotly is heavy, and most tests make no report
+
     (out_dir / "report.json").write_text(json.dumps(summary(result.report), indent=2) + "\n")
     (out_dir / "report.html").write_text(html.render(result.report), encoding="utf-8")
     observer.result = result

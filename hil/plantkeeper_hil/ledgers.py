@@ -39,9 +39,7 @@ def taken_record(device_id: int, fields: Mapping[str, str]) -> Record:
         LedgerError: a field is missing or is no number.
     """
     try:
-        values = Values(
-            float(fields["temperature"]), float(fields["humidity"]), float(fields["light"])
-        )
+        values = Values(float(fields["temperature"]), float(fields["humidity"]), float(fields["light"]))
         return Record(device_id, Key.parse(fields["key"]), values)
     except (KeyError, ValueError) as error:
         raise LedgerError(
@@ -58,9 +56,7 @@ def parse_post(request: bytes, answer: bytes, sent_monotonic_s: float) -> Post:
     """
     head, separator, body = request.partition(b"\r\n\r\n")
     lines = head.decode("latin-1").split("\r\n")
-    headers = {
-        name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])
-    }
+    headers = {name.strip().lower(): value.strip() for name, _, value in (line.partition(":") for line in lines[1:])}
     try:
         if not separator or not lines[0].startswith("POST /sensor-data HTTP/1."):
             raise ValueError(f"request line {lines[0]!r}")

@@ -50,9 +50,7 @@ C_COMPILER = Need(
 )
 CXX_COMPILER = Need("C++ compiler (host tests of firmware/lib)", _program("g++", "c++", "clang++"), ("g++",))
 AVR_TOOLCHAIN = Need("AVR compiler", _program("avr-gcc"), ("gcc-avr", "binutils-avr"))
-AVR_LIBC = Need(
-    "AVR C library", _any_path("/usr/lib/avr/include/avr/io.h", "/usr/avr/include/avr/io.h"), ("avr-libc",)
-)
+AVR_LIBC = Need("AVR C library", _any_path("/usr/lib/avr/include/avr/io.h", "/usr/avr/include/avr/io.h"), ("avr-libc",))
 ARDUINO_CORE = Need(
     "Arduino AVR core",
     _any_path("/usr/share/arduino/hardware/arduino/avr/cores/arduino/Arduino.h"),
@@ -115,9 +113,7 @@ def ensure(needs: Iterable[Need], *, say: Callable[[str], None]) -> None:
 
 def _apt_get(*arguments: str) -> None:
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    result = subprocess.run(
-        ["apt-get", *arguments], env=environment, capture_output=True, text=True, check=False
-    )
+    result = subprocess.run(["apt-get", *arguments], env=environment, capture_output=True, text=True, check=False)
     if result.returncode != 0:
         raise MissingPackagesError(
             f"apt-get {' '.join(arguments)} failed with status {result.returncode}:\n{result.stderr[-2000:]}"

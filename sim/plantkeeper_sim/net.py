@@ -294,7 +294,7 @@ class Connection:
         """Act after virtual time, unless the connection is gone by then."""
 
         def act() -> None:
-            if self in self._network._open:  # noqa: SLF001 - its own network
+            if self in self._network._open:
                 action()
 
         self._clock.call_in(seconds, act)

@@ -46,7 +46,13 @@ class Plant:
 
     def air_humidity_percent(self, t_s: float) -> float:
         """Relative humidity of the air in %, 25–85: dry when warm."""
-        return max(25.0, min(85.0, 95 - 1.6 * self.temperature_c(t_s) + 6 * smooth_noise(self.seed, "humidity", t_s, NOISE_STEP_S)))
+        return max(
+            25.0,
+            min(
+                85.0,
+                95 - 1.6 * self.temperature_c(t_s) + 6 * smooth_noise(self.seed, "humidity", t_s, NOISE_STEP_S),
+            ),
+        )
 
     def light(self, t_s: float) -> float:
         """Light on the scale 0–2000; 0 at night, with clouds by day."""
@@ -72,9 +78,7 @@ class Plant:
         """Times at which somebody waters, up to `until_s`."""
         steps = range(1, int(until_s // SOIL_STEP_S) + 1)
         return [
-            step * SOIL_STEP_S
-            for step in steps
-            if _soil_at_step(self.seed, step) > _soil_at_step(self.seed, step - 1)
+            step * SOIL_STEP_S for step in steps if _soil_at_step(self.seed, step) > _soil_at_step(self.seed, step - 1)
         ]
 
 

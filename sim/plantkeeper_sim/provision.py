@@ -12,6 +12,10 @@ EEPROM_BYTES = 1024
 MAX_ID = 2**31 - 1
 
 
+ADDRESS, MASK = IPv4Address("192.0.2.20"), IPv4Address("255.255.255.0")
+ROUTER, GATEWAY = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.10")
+
+
 @dataclass(frozen=True)
 class BoardConfig:
     """What makes a board this board.
@@ -22,10 +26,10 @@ class BoardConfig:
     """
 
     device_id: int
-    address: IPv4Address = IPv4Address("192.0.2.20")
-    mask: IPv4Address = IPv4Address("255.255.255.0")
-    router: IPv4Address = IPv4Address("192.0.2.1")
-    gateway: IPv4Address = IPv4Address("192.0.2.10")
+    address: IPv4Address = ADDRESS
+    mask: IPv4Address = MASK
+    router: IPv4Address = ROUTER
+    gateway: IPv4Address = GATEWAY
     gateway_port: int = 8080
     period_s: int = 300
 

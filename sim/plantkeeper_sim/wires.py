@@ -54,7 +54,7 @@ class PulledUp:
 
     def __init__(self, wire: Wire) -> None:
         self._wire = wire
-        wire.drive(True)
+        wire.drive(level=True)
 
     @property
     def level(self) -> bool:

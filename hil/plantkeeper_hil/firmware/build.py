@@ -118,7 +118,8 @@ def _run(command: list[str], folder: Path, environment: dict[str, str], log: Pat
     if result.returncode != 0:
         tail = "\n".join(result.stdout.splitlines()[-OUTPUT_LINES_SHOWN:])
         raise FirmwareBuildError(
-            f"the firmware does not build (PlatformIO ended with status {result.returncode}); all of it is in {log}:\n{tail}"
+            f"the firmware does not build (PlatformIO ended with status {result.returncode}); "
+            f"all of its output is in {log}, which ends with:\n{tail}"
         )
 
 

@@ -46,7 +46,10 @@ def render(report: RunReport) -> str:
         _add_device(figure, device, COLOURS[index % len(COLOURS)])
     figure.update_xaxes(title_text="virtual time, h", row=len(QUANTITIES) + 1, col=1)
     figure.update_layout(
-        height=1250, template="plotly_white", margin={"l": 60, "r": 20, "t": 40, "b": 50}, hovermode="closest",
+        height=1250,
+        template="plotly_white",
+        margin={"l": 60, "r": 20, "t": 40, "b": 50},
+        hovermode="closest",
         legend={"orientation": "h", "y": 1.06},
     )
     plots = figure.to_html(include_plotlyjs=True, full_html=False, config={"displaylogo": False})
@@ -61,7 +64,9 @@ def _add_device(figure: go.Figure, device: DeviceLine, colour: str) -> None:
         if device.truth:
             figure.add_trace(_truth_line(device.truth, quantity, colour, name), row=row, col=1)
         figure.add_trace(
-            _markers(delivered, quantity, colour, f"{name}: delivered", "circle", show_legend=row == 1), row=row, col=1
+            _markers(delivered, quantity, colour, f"{name}: delivered", "circle", show_legend=row == 1),
+            row=row,
+            col=1,
         )
         if undelivered:
             figure.add_trace(

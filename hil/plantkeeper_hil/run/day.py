@@ -33,7 +33,11 @@ class DayResult:
 
 
 def run_day(
-    plan: RunPlan, firmware: BuildResult, stack: LocalStack, *, progress: Callable[[float], None] = lambda _s: None
+    plan: RunPlan,
+    firmware: BuildResult,
+    stack: LocalStack,
+    *,
+    progress: Callable[[float], None] = lambda _s: None,
 ) -> DayResult:
     """Boot the boards, let them live, and account for every reading.
 

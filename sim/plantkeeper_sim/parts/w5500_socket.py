@@ -208,7 +208,9 @@ class TcpSocket:
         }
         action = actions.get(command)
         if action is None:
-            raise self._error(f"command 0x{command:02X} is not modelled; there are OPEN, CONNECT, DISCON, CLOSE, SEND, RECV")
+            raise self._error(
+                f"command 0x{command:02X} is not modelled; there are OPEN, CONNECT, DISCON, CLOSE, SEND, RECV"
+            )
         action()
 
     def _open(self) -> None:
@@ -233,7 +235,9 @@ class TcpSocket:
         self._connection = (
             self._chip.network.connect(address, self._word(DPORT), self) if self._chip.link_up else None
         )
-        formula = arp_timeout_s if self._connection is None and self._chip.is_local(address) else tcp_timeout_s
+        formula = (
+            arp_timeout_s if self._connection is None and self._chip.is_local(address) else tcp_timeout_s
+        )
         self._arm_timeout(formula(self._chip.retry_time_s, self._chip.retry_count))
 
     def _disconnect(self) -> None:
@@ -253,13 +257,14 @@ class TcpSocket:
 
     def _send(self) -> None:
         if self._state not in {SOCK_ESTABLISHED, SOCK_CLOSE_WAIT}:
-            raise self._error(f"SEND in state 0x{self._state:02X}; it needs SOCK_ESTABLISHED or SOCK_CLOSE_WAIT")
+            raise self._error(
+                f"SEND in state 0x{self._state:02X}; it needs SOCK_ESTABLISHED or SOCK_CLOSE_WAIT"
+            )
         end = self._word(TX_WR)
         length = (end - self._sent_up_to) & 0xFFFF
-        if length > len(self._tx) - self._in_flight():
-            raise self._error(
-                f"SEND of {length} bytes with {len(self._tx) - self._in_flight()} free: data not yet acknowledged is overwritten"
-            )
+        free = len(self._tx) - self._in_flight()
+        if length > free:
+            raise self._error(f"SEND of {length} bytes with {free} free overwrites what is not acknowledged yet")
         data = bytes(self._tx[(self._sent_up_to + i) % len(self._tx)] for i in range(length))
         self._sent_up_to = end
         self._arm_tcp_timeout()
@@ -272,7 +277,9 @@ class TcpSocket:
         """RECV: the program has read up to Sn_RX_RD; the window opens by that."""
         read_to = self._word(RX_RD)
         if (read_to - self._rx_read) & 0xFFFF > (self._rx_write - self._rx_read) & 0xFFFF:
-            raise self._error(f"RECV with Sn_RX_RD 0x{read_to:04X} beyond what was received (0x{self._rx_write:04X})")
+            raise self._error(
+                f"RECV with Sn_RX_RD 0x{read_to:04X} beyond what was received (0x{self._rx_write:04X})"
+            )
         self._rx_read = read_to
         self._fill()
 

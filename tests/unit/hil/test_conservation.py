@@ -1,6 +1,8 @@
 """The checker is itself checked: each mutation of perfect ledgers must be caught and named, and none invented."""
 
+from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -20,15 +22,18 @@ def perfect_ledgers(draw: st.DrawFn) -> Ledgers:
     for device_id in range(1, draw(st.integers(1, 3)) + 1):
         for boot in range(1, draw(st.integers(1, 2)) + 1):
             for seq in range(1, draw(st.integers(1, 6)) + 1):
-                adc, count, celsius = draw(
-                    st.tuples(st.integers(0, 1023), st.integers(0, 2000), st.integers(0, 50))
-                )
+                adc, count, celsius = draw(st.tuples(st.integers(0, 1023), st.integers(0, 2000), st.integers(0, 50)))
                 values = Values(float(celsius), humidity_percent(adc), light_level(count))
                 records.append(Record(device_id, Key(boot, seq), values))
                 sensed[device_id, Key(boot, seq)] = Sensed(float(celsius), (adc,), (count,))
     mixed = draw(st.permutations(records))
     order = sorted(mixed, key=lambda r: r.key) if draw(st.booleans()) else records
     return Ledgers(order, order, order, order, sensed)
+
+
+def with_place(ledgers: Ledgers, place: str, records: Sequence[Record]) -> Ledgers:
+    changed: Any = {place: records}
+    return replace(ledgers, **changed)
 
 
 @given(perfect_ledgers())
@@ -43,7 +48,7 @@ def test_dropped_record_is_named_as_lost(ledgers: Ledgers, data: st.DataObject) 
     place = data.draw(st.sampled_from(PLACES[1:]))
     victim = data.draw(st.sampled_from(list(ledgers.taken)))
     kept = [r for r in getattr(ledgers, place) if r != victim]
-    verdict = check(replace(ledgers, **{place: kept}))
+    verdict = check(with_place(ledgers, place, kept))
     assert [(f.device_id, f.key) for f in verdict.of_kind(Kind.LOST)] == [(victim.device_id, victim.key)]
     assert verdict.count(Kind.LOST) == len(verdict.findings)
 
@@ -54,7 +59,7 @@ def test_repeated_record_is_named_as_duplicated(ledgers: Ledgers, data: st.DataO
     records = list(getattr(ledgers, place))
     at = data.draw(st.integers(0, len(records) - 1))
     records.insert(at, records[at])
-    verdict = check(replace(ledgers, **{place: records}))
+    verdict = check(with_place(ledgers, place, records))
     assert [f.key for f in verdict.of_kind(Kind.DUPLICATED)] == [records[at].key]
 
 
@@ -63,41 +68,32 @@ def test_swapped_records_of_a_device_are_named_as_reordered(ledgers: Ledgers, da
     place = data.draw(st.sampled_from(PLACES))
     records = list(getattr(ledgers, place))
     pairs = [
-        (i, j)
-        for i, a in enumerate(records)
-        for j, b in enumerate(records)
-        if i < j and a.device_id == b.device_id
+        (i, j) for i, a in enumerate(records) for j, b in enumerate(records) if i < j and a.device_id == b.device_id
     ]
     if not pairs:
         return
     i, j = data.draw(st.sampled_from(pairs))
     earlier = records[i]
     records[i], records[j] = records[j], records[i]
-    verdict = check(replace(ledgers, **{place: records}))
-    assert (earlier.device_id, earlier.key) in [
-        (f.device_id, f.key) for f in verdict.of_kind(Kind.REORDERED)
-    ]
+    verdict = check(with_place(ledgers, place, records))
+    assert (earlier.device_id, earlier.key) in [(f.device_id, f.key) for f in verdict.of_kind(Kind.REORDERED)]
 
 
-@given(
-    perfect_ledgers(), st.data(), st.sampled_from(["temperature", "humidity", "light"]), st.booleans()
-)
-def test_changed_value_is_named_as_altered(
-    ledgers: Ledgers, data: st.DataObject, field: str, missing: bool
-) -> None:
+@given(perfect_ledgers(), st.data(), st.sampled_from(["temperature", "humidity", "light"]), st.booleans())
+def test_changed_value_is_named_as_altered(ledgers: Ledgers, data: st.DataObject, field: str, missing: bool) -> None:
     place = data.draw(st.sampled_from(PLACES))
     records = list(getattr(ledgers, place))
     at = data.draw(st.integers(0, len(records) - 1))
     wrong = None if missing else getattr(records[at].values, field) + 1
     records[at] = replace(records[at], values=replace(records[at].values, **{field: wrong}))
-    verdict = check(replace(ledgers, **{place: records}))
+    verdict = check(with_place(ledgers, place, records))
     assert {f.key for f in verdict.of_kind(Kind.ALTERED)} == {records[at].key}
 
 
 @given(perfect_ledgers(), st.sampled_from(PLACES[1:]))
 def test_record_that_no_board_took_is_named_as_foreign(ledgers: Ledgers, place: str) -> None:
     stranger = Record(99, Key(1, 1), Values(1.0, 2, 3))
-    verdict = check(replace(ledgers, **{place: [*getattr(ledgers, place), stranger]}))
+    verdict = check(with_place(ledgers, place, [*getattr(ledgers, place), stranger]))
     assert [(f.kind, f.device_id) for f in verdict.findings] == [(Kind.FOREIGN, 99)]
 
 
