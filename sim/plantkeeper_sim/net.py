@@ -267,8 +267,9 @@ class Connection:
         if self._waiting:
             self._endpoint.received()
         elif self._ending is not None:
-            self._ending, ending = None, self._ending
-            ending()
+            self._ending = None
+            if ending is not None:
+                ending()
 
     def _collect(self) -> tuple[bytes, Callable[[], None] | None]:
         """Read the host socket until the peer closes, falls quiet, or patience runs out."""
