@@ -25,9 +25,7 @@ env.Replace(
 env.Append(
     BUILDERS={
         "ElfToHex": Builder(
-            action=env.VerboseAction(
-                "$OBJCOPY -O ihex -R .eeprom $SOURCES $TARGET", "Building $TARGET"
-            ),
+            action=env.VerboseAction("$OBJCOPY -O ihex -R .eeprom $SOURCES $TARGET", "Building $TARGET"),
             suffix=".hex",
         )
     }
@@ -37,7 +35,9 @@ elf = env.BuildProgram()
 hex_file = env.ElfToHex("$BUILD_DIR/${PROGNAME}", elf)
 AlwaysBuild(env.Alias("nobuild", hex_file))
 build = env.Alias("buildprog", hex_file, hex_file)
-env.AddPlatformTarget("size", elf, env.VerboseAction("$SIZEPRINTCMD", "Calculating size $SOURCE"), "Program Size")
+env.AddPlatformTarget(
+    "size", elf, env.VerboseAction("$SIZEPRINTCMD", "Calculating size $SOURCE"), "Program Size"
+)
 env.Replace(
     UPLOADER="avrdude",
     UPLOADCMD=(
@@ -45,7 +45,12 @@ env.Replace(
     ),
 )
 env.AddPlatformTarget(
-    "upload", hex_file, [env.VerboseAction(env.AutodetectUploadPort, "Looking for upload port..."),
-                         env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE")], "Upload"
+    "upload",
+    hex_file,
+    [
+        env.VerboseAction(env.AutodetectUploadPort, "Looking for upload port..."),
+        env.VerboseAction("$UPLOADCMD", "Uploading $SOURCE"),
+    ],
+    "Upload",
 )
 Default([build])
