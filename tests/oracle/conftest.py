@@ -117,6 +117,10 @@ class State:
         """The same with another SREG and stack pointer."""
         return replace(self, sreg=sreg, sp=sp)
 
+    def pointer(self, register: int) -> int:
+        """The pair R(register+1):R(register)."""
+        return int.from_bytes(self.registers[register : register + 2], "little")
+
     def with_pointer(self, register: int, value: int) -> State:
         """The pair R(register+1):R(register) set to `value`."""
         pair = value.to_bytes(2, "little")
@@ -175,7 +179,7 @@ class Ours:
 class Simavr:
     """libsimavr's machine."""
 
-    def __init__(self, ffi: cffi.FFI, lib: Any) -> None:
+    def __init__(self, ffi: Any, lib: Any) -> None:
         self._ffi, self._lib = ffi, lib
         self._handle = lib.oracle_new()
         assert self._handle != ffi.NULL
@@ -207,7 +211,7 @@ class Simavr:
         self._lib.oracle_step(self._handle)
 
 
-def build_oracle(directory: Path) -> tuple[cffi.FFI, Any]:
+def build_oracle(directory: Path) -> tuple[Any, Any]:
     """Compile `simavr_oracle.c` with the system's compiler against libsimavr, and load it."""
     library = directory / "simavr_oracle.so"
     command = [
@@ -228,7 +232,7 @@ def build_oracle(directory: Path) -> tuple[cffi.FFI, Any]:
         pytest.fail(
             f"the oracle does not compile (Debian: apt-get install gcc libsimavr-dev libelf-dev):\n{built.stderr}"
         )
-    ffi = cffi.FFI()
+    ffi: Any = cffi.FFI()
     ffi.cdef(CDEF)
     lib = ffi.dlopen(str(library))
     assert lib.oracle_state_size() == ffi.sizeof("oracle_state")
@@ -292,7 +296,7 @@ def is_two_words(word: int) -> bool:
 def data_addresses(word: int, after: int, state: State) -> list[int]:
     """The data addresses that an instruction will touch, apart from the registers it names."""
     name = mnemonic(word) or ""
-    pointers = {letter: int.from_bytes(state.registers[at : at + 2], "little") for letter, at in zip("XYZ", (26, 28, 30), strict=True)}  # fmt: skip
+    pointers = {letter: state.pointer(at) for letter, at in zip("XYZ", (26, 28, 30), strict=True)}
     if name in ("LDS", "STS"):
         return [after]
     if name[:3] in ("LDD", "STD"):
@@ -311,7 +315,7 @@ def data_addresses(word: int, after: int, state: State) -> list[int]:
 
 def flash_address(word: int, after: int, state: State) -> int:
     """The byte address in flash that an instruction reads or jumps to absolutely; 0 where it does neither."""
-    pointer = int.from_bytes(state.registers[30:32], "little")
+    pointer = state.pointer(30)
     match mnemonic(word):
         case "LPM" | "LPMZ+" | "LPM0":
             return pointer
@@ -332,8 +336,7 @@ def is_comparable(word: int, after: int, state: State) -> bool:
     Ours raises on the rest (tests/unit/avr), and peripherals have tests of their own.
     """
     plain = all(
-        address < 32 or address in PLAIN_REGISTERS or address in SRAM
-        for address in data_addresses(word, after, state)
+        address < 32 or address in PLAIN_REGISTERS or address in SRAM for address in data_addresses(word, after, state)
     )
     return plain and flash_address(word, after, state) < FLASH_BYTES
 

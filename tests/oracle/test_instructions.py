@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, note, settings
 from hypothesis import strategies as st
 
 if TYPE_CHECKING:
-    from tests.oracle.conftest import Pair, State, Toolbox
+    from tests.oracle.conftest import Ours, Pair, State, Toolbox
 
 pytestmark = pytest.mark.oracle
 
@@ -118,18 +118,16 @@ def program_for(words: list[int], operands: list[int]) -> bytes:
     return b"".join(word.to_bytes(2, "little") for word in slots)
 
 
-def assert_same(pair: Pair, toolbox: Toolbox, ours: object, start: State, word: int, after: int) -> None:
+def assert_same(pair: Pair, toolbox: Toolbox, ours: Ours, start: State, word: int, after: int) -> None:
     """One instruction on both, held to each other or to the exception that covers it."""
     name = toolbox.mnemonic(word)
     deviation = deviation_of(word, toolbox)
     title = f"opcode {word:#06x} {after:#06x} ({name or 'reserved'}) from SREG {start.sreg:#04x}, SP {start.sp:#06x}, registers {start.registers.hex()}"  # fmt: skip # noqa: E501 - one line to copy
-    mine, theirs = pair.step(ours, start, oracle_too=deviation is None or deviation.safe)  # type: ignore[arg-type]
+    mine, theirs = pair.step(ours, start, oracle_too=deviation is None or deviation.safe)
     if name is None or name == "SPM":
         assert mine.crashed, f"{title}: ours ran what the ATmega328P does not have"
         if theirs is not None and deviation is None:
-            assert theirs.crashed, (
-                f"{title}: simavr runs it; list it in EXCEPTIONS with the manual's word on it"
-            )
+            assert theirs.crashed, f"{title}: simavr runs it; list it in EXCEPTIONS with the manual's word on it"
         return
     assert theirs is not None
     if deviation is not None:
@@ -145,9 +143,7 @@ def assert_same(pair: Pair, toolbox: Toolbox, ours: object, start: State, word: 
 def test_every_opcode_word(pair: Pair, toolbox: Toolbox, block: int) -> None:
     random = Random(block)
     words = list(range(block * SLOTS, (block + 1) * SLOTS))
-    operands = [
-        random.choice([random.randrange(0x100, 0x900), 0x3E, 0x4A, 0x4B, 0x5D, 0x5F, 0x0E]) for _ in words
-    ]
+    operands = [random.choice([random.randrange(0x100, 0x900), 0x3E, 0x4A, 0x4B, 0x5D, 0x5F, 0x0E]) for _ in words]
     image = program_for(words, operands)
     ours = pair.program(image)
     compared = 0
@@ -173,9 +169,7 @@ def opcode_words(draw: st.DrawFn, instructions: tuple[tuple[str, str], ...]) -> 
     if name in ("JMP", "CALL"):
         word &= 0xFE0E
         return word, draw(st.integers(0, FLASH_WORDS - 1))
-    return word, draw(
-        st.one_of(st.integers(0x100, 0x8FF), st.sampled_from([0x3E, 0x4A, 0x4B, 0x5D, 0x5E, 0x5F, 31]))
-    )
+    return word, draw(st.one_of(st.integers(0x100, 0x8FF), st.sampled_from([0x3E, 0x4A, 0x4B, 0x5D, 0x5E, 0x5F, 31])))
 
 
 @st.composite
@@ -263,14 +257,17 @@ def test_short_programs(pair: Pair, toolbox: Toolbox, data: st.DataObject) -> No
         assert not difference, f"in one go and step by step differ:\n{difference}"
 
 
+REGISTER_ONLY = frozenset(
+    ("ADD", "ADC", "SUB", "SBC", "SUBI", "SBCI", "CP", "CPC", "CPI", "LDI", "MOVW", "MOV", "EOR", "LSR", "ROR", "DEC", "SBIW", "ADIW", "BRBS", "BRBC", "SBRC", "SBRS", "RJMP", "INC", "MUL", "COM", "NEG")
+)
+
+
 @settings(REPRODUCIBLE, max_examples=600)
 @pytest.mark.slow
 @given(data=st.data())
 def test_arithmetic_programs(pair: Pair, toolbox: Toolbox, data: st.DataObject) -> None:
     """Straight lines of register instructions, where nearly every pair that the core fuses occurs."""
-    names = {"ADD", "ADC", "SUB", "SBC", "SUBI", "SBCI", "CP", "CPC", "CPI", "LDI", "MOVW", "MOV", "EOR", "LSR",
-             "ROR", "DEC", "SBIW", "ADIW", "BRBS", "BRBC", "SBRC", "SBRS", "RJMP", "INC", "MUL", "COM", "NEG"}  # fmt: skip
-    register_only = tuple(entry for entry in toolbox.instructions if entry[0] in names)
+    register_only = tuple(entry for entry in toolbox.instructions if entry[0] in REGISTER_ONLY)
     words = [word for word, _ in data.draw(st.lists(opcode_words(register_only), min_size=2, max_size=60))]
     for at, word in enumerate(words):  # branches go forward by up to three words: no loop without end
         if word & 0xF800 == 0xF000:

@@ -29,7 +29,7 @@ def load(library: Path = LIBRARY) -> tuple[Any, Any]:
     ffi = FFI()
     ffi.cdef(declarations())
     try:
-        lib = ffi.dlopen(str(library))
+        lib: Any = ffi.dlopen(str(library))
     except OSError as error:
         raise ImportError(
             f"{library}: the emulator's C core cannot be loaded ({error}); run pip install ./sim"

@@ -85,7 +85,7 @@ def load_elf(path: str | Path) -> Firmware:
         return _parse(path, content)
     except (ELFError, ValueError, KeyError, IndexError, UnicodeDecodeError, AssertionError) as error:
         raise FirmwareError(
-            f"{path}: not a sound ELF file ({error or type(error).__name__}); expected the .elf that avr-gcc "
+            f"{path}: not a sound ELF file ({str(error) or type(error).__name__}); expected the .elf that avr-gcc "
             "linked for the atmega328p, not a .hex or .bin"
         ) from error
 
@@ -99,9 +99,7 @@ def _parse(path: Path, content: bytes) -> Firmware:
         raise FirmwareError(f"{path}: a {elf.header['e_type']}, expected a linked program (ET_EXEC)")
     arch = elf.header["e_flags"] & EF_AVR_ARCH_MASK
     if arch != AVR5:
-        raise FirmwareError(
-            f"{path}: built for AVR architecture {arch}, expected {AVR5} (avr-gcc -mmcu=atmega328p)"
-        )
+        raise FirmwareError(f"{path}: built for AVR architecture {arch}, expected {AVR5} (avr-gcc -mmcu=atmega328p)")
     mcu = _mcu_name(elf)
     if mcu is not None and mcu != EXPECTED_MCU:
         raise FirmwareError(f"{path}: built for the {mcu}, expected the {EXPECTED_MCU}")
@@ -138,16 +136,16 @@ def _load_segments(path: Path, elf: ELFFile) -> tuple[bytes, bytes | None]:
         address = segment["p_paddr"]
         if address & SPACE_MASK == EEPROM_SPACE:
             eeprom = _placed(
-                path, eeprom or bytearray(), address - EEPROM_SPACE, data, EEPROM_BYTES, "EEPROM"
+                path, eeprom or bytearray(), address - EEPROM_SPACE, data, size=EEPROM_BYTES, name="EEPROM"
             )
         elif address < DATA_SPACE:
-            flash = _placed(path, flash, address, data, FLASH_BYTES, "flash")
+            flash = _placed(path, flash, address, data, size=FLASH_BYTES, name="flash")
     if not flash:
         raise FirmwareError(f"{path}: holds no program (no loadable segment in flash)")
     return bytes(flash), None if eeprom is None else bytes(eeprom)
 
 
-def _placed(path: Path, memory: bytearray, at: int, data: bytes, size: int, name: str) -> bytearray:
+def _placed(path: Path, memory: bytearray, at: int, data: bytes, *, size: int, name: str) -> bytearray:
     if at + len(data) > size:
         raise FirmwareError(f"{path}: reaches {at + len(data)} bytes of {name}, the ATmega328P has {size}")
     memory.extend(b"\xff" * (at + len(data) - len(memory)))

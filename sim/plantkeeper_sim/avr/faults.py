@@ -13,6 +13,15 @@ from plantkeeper_sim.errors import (
     StackOverflowError,
 )
 
+# AVR_FAULT_* of api.h; tests/unit/avr holds them equal
+ILLEGAL, OUTSIDE, DATA, STACK, REGISTER, SPM, FLASH = range(1, 8)
+
+
+def place(firmware: Firmware, pc: int, cycles: int) -> tuple[int, str]:
+    """A PC in bytes, and how a message says it: `at PC 0x1234 (main.cpp:42 in loop()), cycle 99`."""
+    source = firmware.locate(pc)
+    return pc, f"at PC 0x{pc:04X}{f' ({source})' if source else ''}, cycle {cycles}"
+
 
 def fault_from(code: int, address: int, pc: int, firmware: Firmware, cycles: int) -> McuFault:
     """The error for a fault.
@@ -24,33 +33,34 @@ def fault_from(code: int, address: int, pc: int, firmware: Firmware, cycles: int
         firmware: for the source line.
         cycles: when it happened.
     """
-    place = firmware.locate(pc)
-    where = f"at PC 0x{pc:04X}{f' ({place})' if place else ''}, cycle {cycles}"
-    match code:
-        case 1:
-            return IllegalOpcodeError(
-                f"illegal opcode 0x{address:04X} {where}: the ATmega328P has no such instruction", pc=pc
-            )
-        case 2:
-            return ExecutionOutsideProgramError(
-                f"execution at 0x{pc:04X} left the program of {len(firmware.image)} bytes (word {address}), "
-                f"cycle {cycles}: a wild jump, or a return through a damaged stack",
-                pc=pc,
-            )
-        case 3:
-            return DataAccessError(
-                f"data access to 0x{address:04X} {where}: the SRAM is 0x0100–0x08FF", pc=pc
-            )
-        case 4:
-            return StackOverflowError(
+    _, where = place(firmware, pc, cycles)
+    if code == OUTSIDE:
+        return _left_the_program(2 * address, pc, where, len(firmware.image))
+    error, message = {
+        ILLEGAL: (
+            IllegalOpcodeError,
+            f"illegal opcode 0x{address:04X} {where}: the ATmega328P has no such instruction",
+        ),
+        DATA: (DataAccessError, f"data access to 0x{address:04X} {where}: the SRAM is 0x0100–0x08FF"),
+        STACK: (
+            StackOverflowError,
+            (
                 f"the stack grew down to 0x{address:04X} {where}, into static data that ends at "
-                f"0x{firmware.stack_limit:04X}: too deep calls, or too much static data",
-                pc=pc,
-            )
-        case 5:
-            return NotModelledError(
-                f"use of {register_name(address)} {where} in a way that is not modelled (docs/emulator.md)",
-                pc=pc,
-            )
-        case _:
-            return NotModelledError(f"SPM {where}: writing flash from the program is not modelled", pc=pc)
+                f"0x{firmware.stack_limit:04X}: too deep calls, or too much static data"
+            ),
+        ),
+        REGISTER: (
+            NotModelledError,
+            f"use of {register_name(address)} {where} in a way that is not modelled (docs/emulator.md)",
+        ),
+        SPM: (NotModelledError, f"SPM {where}: writing flash from the program is not modelled"),
+        FLASH: (DataAccessError, f"LPM from 0x{address:04X} {where}: the flash ends at 0x7FFF"),
+    }[code]
+    return error(message, pc=pc)
+
+
+def _left_the_program(target: int, pc: int, where: str, size: int) -> ExecutionOutsideProgramError:
+    cause = "a wild jump, or a return through a damaged stack"
+    if target == pc:
+        return ExecutionOutsideProgramError(f"no instruction {where}: the program has {size} bytes; {cause}", pc=pc)
+    return ExecutionOutsideProgramError(f"a jump {where} to 0x{target:04X}: the flash ends at 0x7FFF; {cause}", pc=pc)

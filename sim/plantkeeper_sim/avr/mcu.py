@@ -7,22 +7,24 @@ import struct
 from collections.abc import Callable
 from enum import Enum
 from itertools import count
-from typing import Any
 
 from plantkeeper_sim.avr import binding
-from plantkeeper_sim.avr.buses import AnalogSource, SpiTransfer, TwiBus
 from plantkeeper_sim.avr.elf import EEPROM_BYTES, Firmware
-from plantkeeper_sim.avr.faults import fault_from
+from plantkeeper_sim.avr.faults import fault_from, place
 from plantkeeper_sim.avr.pin import Pin
+from plantkeeper_sim.avr.ports import Adc, Spi, Twi, Uart
 from plantkeeper_sim.errors import SnapshotError
 
 NEVER = 2**64 - 1
 WATCHDOG_HZ = 128_000  # 11.8.1, nominal
 AVCC_VOLTS = 5.0
-BANDGAP_VOLTS = 1.1
 SNAPSHOT_HEADER = struct.Struct("<4sI32s")
 SNAPSHOT_MAGIC = b"PKS1"
-POWER_ON, EXTERNAL_RESET, BROWN_OUT, WATCHDOG = 1, 2, 4, 8
+EXTERNAL_RESET = 2  # EXTRF in MCUSR
+# Why avr_run came back (AVR_STOP_* of api.h; tests/unit/avr holds them equal)
+STOP_DEADLINE, STOP_PIN, STOP_SPI, STOP_TWI, STOP_ADC = range(5)
+STOP_UART, STOP_HALTED, STOP_FAULT, STOP_RESET = range(5, 9)
+TWI_START, TWI_WRITE, TWI_READ, TWI_STOP = range(1, 5)
 
 
 class StopReason(Enum):
@@ -46,103 +48,6 @@ class Timer:
     def cancel(self) -> None:
         """The function will not be called."""
         self.cancelled = True
-
-
-class Spi:
-    """The SPI port: one byte exchange for everything on the bus; chip selects are ordinary pins."""
-
-    def __init__(self) -> None:
-        self.transfer: SpiTransfer = lambda _mosi: 0xFF
-
-    def attach(self, transfer: SpiTransfer) -> None:
-        """Exchange every byte with `transfer(mosi) -> miso`. Unattached, MISO reads high."""
-        self.transfer = transfer
-
-
-class _NobodyOnTheBus:
-    def start(self, address: int, read: bool) -> bool:  # noqa: ARG002, FBT001
-        return False
-
-    def write(self, byte: int) -> bool:  # noqa: ARG002
-        return False
-
-    def read(self, ack: bool) -> int:  # noqa: ARG002, FBT001
-        return 0xFF
-
-    def stop(self) -> None:
-        pass
-
-
-class Twi:
-    """The two-wire port."""
-
-    def __init__(self) -> None:
-        self.bus: TwiBus = _NobodyOnTheBus()
-
-    def attach(self, bus: TwiBus) -> None:
-        """Let `bus` answer as the slaves. Unattached, nobody acknowledges."""
-        self.bus = bus
-
-
-class Adc:
-    """The ADC's inputs."""
-
-    def __init__(self) -> None:
-        self.sources: dict[int, AnalogSource] = {14: lambda: BANDGAP_VOLTS, 15: lambda: 0.0}
-
-    def attach(self, channel: int, volts: AnalogSource) -> None:
-        """Sample `volts()` for a channel (ADMUX.MUX, 0–7; 8 is the temperature sensor)."""
-        self.sources[channel] = volts
-
-
-class Uart:
-    """The far end of USART0's line."""
-
-    def __init__(self, ffi: Any, lib: Any, machine: Any) -> None:
-        self._ffi, self._lib, self._machine = ffi, lib, machine
-        self._sent: list[tuple[int, int]] = []
-        self._line = bytearray()
-        self._watchers: list[Callable[[bytes, int], None]] = []
-        self._to_feed = bytearray()
-
-    def take(self) -> list[tuple[int, int]]:
-        """(cycles, byte) of all that was sent since the last call; the cycle is the end of the stop bit."""
-        self.collect()
-        sent, self._sent = self._sent, []
-        return sent
-
-    def feed(self, data: bytes) -> None:
-        """Send bytes to the program, at its own baud rate."""
-        self._to_feed += data
-        self.refill()
-
-    def refill(self) -> None:
-        """Hand waiting bytes to the core as it has room."""
-        if self._to_feed:
-            taken = self._lib.avr_uart_feed(self._machine, bytes(self._to_feed), len(self._to_feed))
-            del self._to_feed[:taken]
-
-    def watch_lines(self, function: Callable[[bytes, int], None]) -> None:
-        """Call `function(line, cycles)` for every line sent, without its line end."""
-        self._watchers.append(function)
-
-    def collect(self) -> None:
-        """Fetch what the core has sent."""
-        machine = self._machine
-        sent = machine.uart_out_count
-        machine.uart_out_count = 0
-        for index in range(sent):
-            byte, cycles = machine.uart_out[index], machine.uart_out_cycles[index]
-            self._sent.append((cycles, byte))
-            if not self._watchers:
-                continue
-            if byte == 0x0A:
-                line = bytes(self._line).rstrip(b"\r")
-                self._line.clear()
-                for watcher in self._watchers:
-                    watcher(line, cycles)
-            else:
-                self._line.append(byte)
 
 
 class Mcu:
@@ -327,13 +232,13 @@ class Mcu:
                     continue
                 deadline = min(due, until_cycles)
             code = avr_run(machine, flash, deadline)
-            if code == 2:  # SPI: by far the most frequent
+            if code == STOP_SPI:  # by far the most frequent
                 self._lib.avr_spi_reply(machine, self.spi.transfer(machine.spi_out))
-            elif code == 0 or code == 6:
+            elif code in (STOP_DEADLINE, STOP_HALTED):
                 if machine.cycles >= until_cycles:
                     self.uart.collect()
-                    return StopReason.HALTED if code == 6 and not timers else StopReason.DEADLINE
-                if code == 6 and not timers:
+                    return StopReason.HALTED if code == STOP_HALTED and not timers else StopReason.DEADLINE
+                if code == STOP_HALTED and not timers:
                     self.uart.collect()
                     return StopReason.HALTED
             else:
@@ -344,16 +249,17 @@ class Mcu:
 
     def _answer(self, code: int) -> None:
         machine = self._machine
-        if code == 1:
+        if code == STOP_PIN:
             self._dispatch_pins()
-        elif code == 3:
+        elif code == STOP_TWI:
             self._answer_twi()
-        elif code == 4:
-            self._lib.avr_adc_reply(machine, self._convert())
-        elif code == 5:
+        elif code == STOP_ADC:
+            where = place(self.firmware, self.pc, self.cycles)
+            self._lib.avr_adc_reply(machine, self.adc.convert(machine.adc_channel, self.reference_volts, where))
+        elif code == STOP_UART:
             self.uart.collect()
             self.uart.refill()
-        elif code == 8:
+        elif code == STOP_RESET:
             self._after_reset()
         else:
             raise fault_from(
@@ -379,25 +285,17 @@ class Mcu:
 
     def _answer_twi(self) -> None:
         machine, bus = self._machine, self.twi.bus
-        match machine.twi_action:
-            case 1:
-                reply = int(bus.start(machine.twi_byte >> 1, bool(machine.twi_byte & 1)))
-            case 2:
-                reply = int(bus.write(machine.twi_byte))
-            case 3:
-                reply = bus.read(bool(machine.twi_ack))
-            case _:
-                bus.stop()
-                reply = 0
+        action = machine.twi_action
+        if action == TWI_START:
+            reply = int(bus.start(machine.twi_byte >> 1, bool(machine.twi_byte & 1)))
+        elif action == TWI_WRITE:
+            reply = int(bus.write(machine.twi_byte))
+        elif action == TWI_READ:
+            reply = bus.read(bool(machine.twi_ack))
+        else:
+            bus.stop()
+            reply = 0
         self._lib.avr_twi_reply(machine, reply)
-
-    def _convert(self) -> int:
-        admux = self._machine.adc_channel
-        channel, selection = admux & 0x0F, admux >> 6
-        source = self.adc.sources.get(channel)
-        volts = 0.0 if source is None else source()
-        reference = BANDGAP_VOLTS if selection == 3 else self.reference_volts
-        return max(0, min(1023, int(volts * 1024 / reference)))  # 24.7: ADC = Vin × 1024 / Vref
 
     # ---- snapshots ---------------------------------------------------------------------------------------
 

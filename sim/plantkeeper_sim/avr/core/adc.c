@@ -21,10 +21,11 @@ static void convert(avr_machine *m, uint64_t start, uint32_t sample_halves, uint
     avr_schedule(m, EV_ADC_DONE, start + done_halves * half);
 }
 
-static void start(avr_machine *m)
+/* Begin at the first rising edge of the ADC clock at or after `at`; its prescaler counts from ADEN (24.4). */
+static void start(avr_machine *m, uint64_t at)
 {
     uint64_t clock = divisor(m);
-    uint64_t edge = (m->cycles + clock - 1) / clock * clock; /* next rising edge of the ADC clock */
+    uint64_t edge = m->adc_clock_base + (at - m->adc_clock_base + clock - 1) / clock * clock;
     if (m->adc_first) {
         m->adc_first = 0;
         convert(m, edge, 27, 50);
@@ -33,21 +34,23 @@ static void start(avr_machine *m)
     }
 }
 
-void avr_adc_trigger(avr_machine *m, int source)
+void avr_adc_trigger(avr_machine *m, uint64_t at)
 {
-    (void)source;
     if ((m->adc_adcsra & (ADEN | ADATE)) != (ADEN | ADATE) || m->adc_busy) return;
-    if (m->adc_first) {
-        start(m);
-        return;
-    }
-    convert(m, m->cycles, 4, 27); /* table 24-1: the prescaler is reset by the trigger */
+    m->adc_clock_base = at; /* 24.4: the prescaler is reset by the trigger */
+    if (m->adc_first)
+        start(m, at);
+    else
+        convert(m, at, 4, 27); /* table 24-1 */
 }
 
 void avr_adc_sleep_start(avr_machine *m)
 {
-    if ((m->adc_adcsra & ADEN) && !m->adc_busy) start(m); /* 24.7 */
+    if ((m->adc_adcsra & ADEN) && !m->adc_busy) start(m, m->cycles); /* 24.6 */
 }
+
+/* The modes deeper than ADC noise reduction stop clkADC. */
+void avr_adc_clock_stopped(avr_machine *m, uint64_t cycles) { m->adc_clock_base += cycles; }
 
 void avr_adc_sample_event(avr_machine *m)
 {
@@ -60,11 +63,12 @@ AVR_EXPORT void avr_adc_reply(avr_machine *m, uint16_t code) { m->adc_reply = co
 
 void avr_adc_done_event(avr_machine *m)
 {
+    uint64_t at = m->due[EV_ADC_DONE];
     m->due[EV_ADC_DONE] = NEVER;
     m->adc_busy = 0;
     if (!m->adc_latch) m->adc_result = m->adc_reply; /* 24.9.3: ADCL read locks the registers */
     m->adc_adcsra = (uint8_t)((m->adc_adcsra & ~ADSC) | ADIF);
-    if ((m->adc_adcsra & ADATE) && (m->data[R_ADCSRB] & 7) == 0) start(m); /* free running */
+    if ((m->adc_adcsra & ADATE) && (m->data[R_ADCSRB] & 7) == 0) start(m, at); /* free running */
 }
 
 uint8_t avr_adc_read(avr_machine *m, uint16_t address)
@@ -94,8 +98,8 @@ void avr_adc_write(avr_machine *m, uint16_t address, uint8_t value)
         avr_schedule(m, EV_ADC_DONE, NEVER);
         return;
     }
-    if (!was_on) m->adc_first = 1;
-    if ((value & ADSC) && !m->adc_busy) start(m);
+    if (!was_on) m->adc_first = 1, m->adc_clock_base = m->cycles;
+    if ((value & ADSC) && !m->adc_busy) start(m, m->cycles);
     for (int n = 0; n < 3; n++) avr_timer_event(m, n); /* a timer may be its trigger now */
 }
 

@@ -15,11 +15,12 @@
 #define AVR_STOP_RESET 8    /* the watchdog reset the machine; run on */
 
 #define AVR_FAULT_ILLEGAL 1     /* opcode that the ATmega328P does not have */
-#define AVR_FAULT_PC 2          /* execution left the program image */
+#define AVR_FAULT_PC 2          /* execution or a jump left the program image; fault_address in words */
 #define AVR_FAULT_DATA 3        /* data access beyond the SRAM */
 #define AVR_FAULT_STACK 4       /* stack grew into static data */
 #define AVR_FAULT_REGISTER 5    /* register or bit that is not modelled */
 #define AVR_FAULT_SPM 6         /* self-programming is not modelled */
+#define AVR_FAULT_FLASH 7       /* LPM beyond the 32 KiB of flash */
 
 #define AVR_TWI_START 1
 #define AVR_TWI_WRITE 2 /* twi_byte goes out */
@@ -67,6 +68,7 @@ typedef struct {
     uint8_t pin_out[3], pin_ddr[3];
     uint8_t pin_driven[3], pin_drive_level[3]; /* from outside */
     uint8_t pin_level[3], pin_level_before[3];
+    uint8_t pin_clocked[3]; /* level that the edge detectors saw last; they need clkI/O (13.2) */
     uint64_t pin_changed_at[3];
     uint8_t pin_watch[3], pin_changed[3];
     uint8_t oc_override[3], oc_override_level[3];
@@ -78,6 +80,7 @@ typedef struct {
     uint8_t usart_ucsra, usart_ucsrb, usart_ucsrc;
     uint16_t usart_ubrr;
     uint8_t usart_rx_fifo[2], usart_rx_flags[2], usart_rx_count, usart_rx_overrun;
+    uint8_t usart_rx_held, usart_rx_shift; /* a frame that waits in the shift register (20.11.2, DOR0) */
     uint8_t uart_in[AVR_UART_IN_SIZE];
     uint16_t uart_in_head, uart_in_count;
     uint8_t uart_out[AVR_UART_OUT_SIZE];
@@ -90,6 +93,7 @@ typedef struct {
 
     uint8_t adc_busy, adc_first, adc_channel, adc_latch;
     uint16_t adc_result, adc_reply;
+    uint64_t adc_clock_base; /* cycle from which the ADC prescaler counts */
     uint8_t adc_adcsra;
 
     uint64_t wdt_base;

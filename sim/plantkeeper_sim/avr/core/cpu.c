@@ -304,6 +304,7 @@ slow_load:
     if (address > RAMEND) FAULT(AVR_FAULT_DATA, address);
     SYNC(1);
     STORE_STATE();
+    if (UNLIKELY(m->next_due <= m->cycles)) avr_io_events(m);
     result = avr_io_read(m, address);
     if (m->stop & STOP_FAULT) goto leave;
     d[op->a] = result;
@@ -316,6 +317,7 @@ slow_store:
     if (address > RAMEND) FAULT(AVR_FAULT_DATA, address);
     SYNC(1);
     STORE_STATE();
+    if (UNLIKELY(m->next_due <= m->cycles)) avr_io_events(m);
     avr_io_write(m, address, d[op->a]);
     LOAD_STATE();
     if (m->stop & STOP_FAULT) goto leave;
@@ -367,7 +369,7 @@ slow_store:
 #define LPM_BYTE(target)                                                                                       \
     do {                                                                                                       \
         address = POINTER(Z_REG);                                                                              \
-        if (UNLIKELY(address >= FLASH_WORDS * 2)) FAULT(AVR_FAULT_PC, address >> 1);                           \
+        if (UNLIKELY(address >= FLASH_WORDS * 2)) FAULT(AVR_FAULT_FLASH, address);                           \
         result = flash->image[address];                                                                        \
         d[target] = result;                                                                                    \
     } while (0)
@@ -401,8 +403,8 @@ slow_store:
         avr_wdt_kick(m);
         NEXT_IO(1, 1);
 
-    CASE(JMP): if (UNLIKELY(op->b)) FAULT(AVR_FAULT_PC, op->k); GOTO(op->k, 3);
-    CASE(CALL): if (UNLIKELY(op->b)) FAULT(AVR_FAULT_PC, op->k); PUSH_PC(op - ops + 2); GOTO(op->k, 4);
+    CASE(JMP): if (UNLIKELY(op->b)) FAULT(AVR_FAULT_PC, op[1].word); GOTO(op->k, 3);
+    CASE(CALL): if (UNLIKELY(op->b)) FAULT(AVR_FAULT_PC, op[1].word); PUSH_PC(op - ops + 2); GOTO(op->k, 4);
     CASE(RJMP): GOTO(op->k, 2);
     CASE(RCALL): PUSH_PC(op - ops + 1); GOTO(op->k, 3);
     CASE(IJMP):

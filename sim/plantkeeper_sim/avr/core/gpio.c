@@ -8,14 +8,32 @@ static const uint8_t pins_of[3] = {0xFF, 0x7F, 0xFF};
 static void external_interrupts(avr_machine *m, uint8_t changed, uint8_t level)
 {
     for (int n = 0; n < 2; n++) {
+        uint8_t before = m->eifr;
         uint8_t bit = (uint8_t)(4u << n); /* INT0 on PD2, INT1 on PD3 */
         if (!(changed & bit)) continue;
         int mode = (m->data[R_EICRA] >> (2 * n)) & 3, rising = (level & bit) != 0;
         if (mode == 1 || (mode == 2 && !rising) || (mode == 3 && rising)) m->eifr |= (uint8_t)(1u << n);
+        if (n == 0 && (m->eifr & ~before & 1) && (m->data[R_ADCSRB] & 7) == 2) avr_adc_trigger(m, m->cycles);
         m->resched = 1;
     }
     if (changed & 0x10) avr_timer_external_edge(m, 0, (level & 0x10) != 0); /* T0 on PD4 */
     if (changed & 0x20) avr_timer_external_edge(m, 1, (level & 0x20) != 0); /* T1 on PD5 */
+}
+
+/* What needs clkI/O: edges of INT0, INT1, T0, T1 and ICP1. */
+static void clocked_edges(avr_machine *m, int port)
+{
+    uint8_t level = m->pin_level[port], changed = (uint8_t)(level ^ m->pin_clocked[port]);
+    if (!changed) return;
+    m->pin_clocked[port] = level;
+    if (port == 2) external_interrupts(m, changed, level);
+    if (port == 0 && (changed & 1)) avr_timer_capture_edge(m, level & 1); /* ICP1 on PB0 */
+}
+
+/* An edge in deep sleep is seen on waking, and only if the level is still another (13.2.1). */
+void avr_gpio_clock_resumed(avr_machine *m)
+{
+    for (int port = 0; port < 3; port++) clocked_edges(m, port);
 }
 
 void avr_gpio_update(avr_machine *m, int port, int by_program)
@@ -35,8 +53,7 @@ void avr_gpio_update(avr_machine *m, int port, int by_program)
         m->pcifr |= (uint8_t)(1u << port);
         m->resched = 1;
     }
-    if (port == 2) external_interrupts(m, changed, level);
-    if (port == 0 && (changed & 1)) avr_timer_capture_edge(m, level & 1); /* ICP1 on PB0 */
+    if (!io_clock_stopped(m)) clocked_edges(m, port);
     if (by_program && (changed & m->pin_watch[port])) {
         m->pin_changed[port] |= changed & m->pin_watch[port];
         avr_want_stop(m, AVR_STOP_PIN);
@@ -45,8 +62,11 @@ void avr_gpio_update(avr_machine *m, int port, int by_program)
 
 uint8_t avr_gpio_read_pin(const avr_machine *m, int port)
 {
-    if (m->cycles - m->pin_changed_at[port] < SYNCHRONISER_CYCLES) return m->pin_level_before[port];
-    return m->pin_level[port];
+    int settled = m->cycles - m->pin_changed_at[port] >= SYNCHRONISER_CYCLES;
+    uint8_t level = settled ? m->pin_level[port] : m->pin_level_before[port];
+    if (port == 1) return level & (uint8_t)~m->data[R_DIDR0];                /* 24.9.5: disabled inputs read zero */
+    if (port == 2) return level & (uint8_t)~(m->data[R_DIDR1] << 6 & 0xFF); /* 23.3.3: AIN0, AIN1 on PD6, PD7 */
+    return level;
 }
 
 void avr_gpio_write(avr_machine *m, uint16_t address, uint8_t value)

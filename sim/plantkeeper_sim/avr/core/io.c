@@ -135,13 +135,15 @@ void avr_io_write(avr_machine *m, uint16_t address, uint8_t value)
         if (value & 1) avr_fault(m, AVR_FAULT_SPM, address);
         break;
     case R_PCICR: case R_EIMSK: case R_EICRA: case R_PCMSK0: case R_PCMSK1: case R_PCMSK2:
-        d[address] = value;
+        d[address] = value & (address == R_PCICR ? 0x07 : address == R_EIMSK ? 0x03 : address == R_EICRA ? 0x0F
+                              : address == R_PCMSK1 ? 0x7F : 0xFF);
         m->resched = 1;
         break;
     case R_SMCR: d[address] = value & 0x0F; break;
     case R_ADMUX: d[address] = value & 0xEF; break;
-    case R_GPIOR0: case R_GPIOR1: case R_GPIOR2: case R_EEDR: case R_EEARL: case R_OSCCAL:
-    case R_DIDR0: case R_DIDR1: case R_SPL: case R_SPH:
+    case R_DIDR0: d[address] = value & 0x3F; break;
+    case R_DIDR1: d[address] = value & 0x03; break;
+    case R_GPIOR0: case R_GPIOR1: case R_GPIOR2: case R_EEDR: case R_EEARL: case R_OSCCAL: case R_SPL: case R_SPH:
         d[address] = value;
         break;
     default: avr_fault(m, AVR_FAULT_REGISTER, address);

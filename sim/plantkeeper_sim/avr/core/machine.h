@@ -92,6 +92,10 @@ void avr_fault(avr_machine *m, uint8_t code, uint16_t address);
 void avr_schedule(avr_machine *m, int event, uint64_t due);
 void avr_want_stop(avr_machine *m, uint8_t code);
 uint64_t avr_irq_pending(const avr_machine *m);
+void avr_io_events(avr_machine *m);
+
+/* True while clkI/O stands still: every sleep mode but idle (table 10-1). */
+static inline int io_clock_stopped(const avr_machine *m) { return m->sleeping == 2 && m->sleep_mode != SLEEP_IDLE; }
 
 /* Cycle count of clkI/O, which stands still in deep sleep. */
 static inline uint64_t io_now(const avr_machine *m) { return m->cycles - m->io_stopped; }
@@ -100,6 +104,7 @@ static inline uint64_t io_now(const avr_machine *m) { return m->cycles - m->io_s
 void avr_gpio_update(avr_machine *m, int port, int by_program);
 uint8_t avr_gpio_read_pin(const avr_machine *m, int port);
 void avr_gpio_oc(avr_machine *m, int port, int bit, int enabled, int level);
+void avr_gpio_clock_resumed(avr_machine *m);
 void avr_gpio_reset(avr_machine *m);
 void avr_gpio_write(avr_machine *m, uint16_t address, uint8_t value);
 
@@ -134,7 +139,8 @@ uint8_t avr_adc_read(avr_machine *m, uint16_t address);
 void avr_adc_write(avr_machine *m, uint16_t address, uint8_t value);
 void avr_adc_sample_event(avr_machine *m);
 void avr_adc_done_event(avr_machine *m);
-void avr_adc_trigger(avr_machine *m, int source);
+void avr_adc_trigger(avr_machine *m, uint64_t at);
+void avr_adc_clock_stopped(avr_machine *m, uint64_t cycles);
 void avr_adc_sleep_start(avr_machine *m);
 void avr_wdt_reset(avr_machine *m);
 void avr_wdt_write(avr_machine *m, uint8_t value);

@@ -114,9 +114,11 @@ static void wake(avr_machine *m)
         for (int e = 0; e < AVR_EVENT_COUNT; e++)
             if (m->due[e] != NEVER && !runs_asleep(m, e)) m->due[e] += slept;
         m->io_stopped += slept;
+        if (m->sleep_mode != SLEEP_ADC) avr_adc_clock_stopped(m, slept);
         find_next_due(m);
     }
     m->sleeping = 0;
+    avr_gpio_clock_resumed(m);
     m->cycles += WAKE_UP_CYCLES;
     if (m->sleep_mode == SLEEP_POWER_DOWN || m->sleep_mode == SLEEP_POWER_SAVE) m->cycles += CRYSTAL_START_UP;
     if (m->sleep_mode == SLEEP_STANDBY || m->sleep_mode == SLEEP_EXT_STANDBY) m->cycles += STANDBY_START_UP;
@@ -161,19 +163,29 @@ static void enter_interrupt(avr_machine *m, int vector)
     m->awake_cycles += INTERRUPT_CYCLES;
 }
 
-static void fire_events(avr_machine *m)
+static void fire_events(avr_machine *m, int events)
 {
     static void (*const handlers[])(avr_machine *) = {
         NULL, NULL, NULL, avr_usart_tx_event, avr_usart_rx_event, avr_spi_event, avr_twi_event,
         avr_adc_sample_event, avr_adc_done_event, avr_wdt_event, avr_eeprom_event, NULL};
     for (int e = 0; e < EV_SPARE; e++) {
-        if (m->due[e] > m->cycles || (m->sleeping && !runs_asleep(m, e))) continue;
+        if (!(events >> e & 1) || m->due[e] > m->cycles || (m->sleeping && !runs_asleep(m, e))) continue;
         if (e <= EV_TIMER2)
             avr_timer_event(m, e - EV_TIMER0);
         else
             handlers[e](m);
     }
     find_next_due(m);
+}
+
+/* What came due within an instruction, before its access to a register: all but the watchdog, whose reset
+ * waits for the instruction's end. */
+void avr_io_events(avr_machine *m) { fire_events(m, ~(1 << EV_WDT)); }
+
+/* Interrupts are off and no watchdog resets: the machine sleeps for ever, whatever its timers do. */
+static int sleeps_for_ever(const avr_machine *m)
+{
+    return !(m->sreg & SREG_I) && (m->due[EV_WDT] == NEVER || !(m->wdt_wdtcsr & 8));
 }
 
 static int take_stop(avr_machine *m)
@@ -193,10 +205,11 @@ static int take_stop(avr_machine *m)
 AVR_EXPORT int avr_run(avr_machine *m, const avr_flash *flash, uint64_t until)
 {
     for (;;) {
-        if (m->next_due <= m->cycles) fire_events(m);
+        if (m->next_due <= m->cycles) fire_events(m, ~0);
         if (m->sleeping == 1) fall_asleep(m);
         if (UNLIKELY(m->stop)) return take_stop(m);
-        if (m->cycles >= until) return AVR_STOP_DEADLINE;
+        if (m->cycles >= until)
+            return m->sleeping == 2 && sleeps_for_ever(m) ? AVR_STOP_HALTED : AVR_STOP_DEADLINE;
 
         uint32_t pending = (uint32_t)avr_irq_pending(m);
         if (m->sleeping) {
@@ -207,7 +220,7 @@ AVR_EXPORT int avr_run(avr_machine *m, const avr_flash *flash, uint64_t until)
                 continue;
             }
             uint64_t next = next_due_asleep(m);
-            if (next == NEVER) {
+            if (next == NEVER || (until == NEVER && sleeps_for_ever(m))) {
                 if (until != NEVER) m->cycles = until;
                 return AVR_STOP_HALTED;
             }

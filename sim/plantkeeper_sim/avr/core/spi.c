@@ -36,6 +36,10 @@ void avr_spi_write(avr_machine *m, uint16_t address, uint8_t value)
     if (address == R_SPCR) {
         m->data[R_SPCR] = value;
         m->resched = 1;
+        if (!(value & SPE) && m->spi_busy) { /* switched off in mid-byte: SPIF does not come */
+            m->spi_busy = 0;
+            avr_schedule(m, EV_SPI, NEVER);
+        }
         return;
     }
     if (address == R_SPSR) {

@@ -56,12 +56,23 @@ static config config_of(const avr_machine *m, int n)
     return c;
 }
 
+/* COMnx as it works in this mode (tables 15-2 to 15-7, 16-1 to 16-3): in PWM modes 1 toggles OCnA where OCRnA is
+ * TOP (Timer 1: or in mode 14), and else leaves the pin to its port. */
+static int output_mode(const avr_timer *t, int n, int channel, const config *c)
+{
+    int com = (t->tccra >> (channel ? 4 : 6)) & 3;
+    if (com != 1 || c->run == UP) return com;
+    int toggles = channel == 0 && (n == 1 ? wgm_of(t, n) == 14 || c->top_is_ocra : c->top_is_ocra);
+    return toggles ? 1 : 0;
+}
+
 static void set_oc_pin(avr_machine *m, int n, int channel)
 {
     static const uint8_t port[3][2] = {{2, 2}, {0, 0}, {0, 2}}, bit[3][2] = {{6, 5}, {1, 2}, {3, 3}};
     const avr_timer *t = &m->timer[n];
-    int com = (t->tccra >> (channel ? 4 : 6)) & 3;
-    avr_gpio_oc(m, port[n][channel], bit[n][channel], com != 0, (t->oc_level >> channel) & 1);
+    config c = config_of(m, n);
+    int connected = output_mode(t, n, channel, &c) != 0;
+    avr_gpio_oc(m, port[n][channel], bit[n][channel], connected, (t->oc_level >> channel) & 1);
 }
 
 static void oc_level(avr_machine *m, int n, int channel, int level)
@@ -71,23 +82,27 @@ static void oc_level(avr_machine *m, int n, int channel, int level)
     set_oc_pin(m, n, channel);
 }
 
+/* A compare match on the tick that leaves `at`. Where the compare value is TOP or BOTTOM, the direction is the
+ * one after the turn, so that the output is constant (15.7.4); in fast PWM, BOTTOM wins over a match at TOP. */
 static void compare_output(avr_machine *m, int n, int channel, const config *c)
 {
     avr_timer *t = &m->timer[n];
-    int com = (t->tccra >> (channel ? 4 : 6)) & 3, level = (t->oc_level >> channel) & 1;
+    int com = output_mode(t, n, channel, c), level = (t->oc_level >> channel) & 1;
     if (com == 0) return;
-    if (com == 1)
-        oc_level(m, n, channel, !level); /* PWM modes: only OCxA with TOP = OCRxA; else reserved */
-    else if (c->run == PHASE)
-        oc_level(m, n, channel, (com == 2) == (t->down != 0));
-    else
+    if (com == 1) {
+        oc_level(m, n, channel, !level);
+    } else if (c->run == PHASE) {
+        int down = t->down ? t->tcnt != 0 : t->tcnt >= c->top;
+        oc_level(m, n, channel, (com == 2) == down);
+    } else if (c->run == UP || t->tcnt != c->top) {
         oc_level(m, n, channel, com == 3);
+    }
 }
 
 static void pwm_bottom(avr_machine *m, int n)
 {
     for (int channel = 0; channel < 2; channel++) {
-        int com = (m->timer[n].tccra >> (channel ? 4 : 6)) & 3;
+        int com = (m->timer[n].tccra >> (channel ? 4 : 6)) & 3; /* 1 toggles on the match alone */
         if (com >= 2) oc_level(m, n, channel, com == 2);
     }
 }
@@ -149,16 +164,10 @@ static uint32_t quiet_ticks(const avr_timer *t, const config *c)
     return quiet;
 }
 
-static void advance(avr_machine *m, int n, uint64_t ticks)
+static void count(avr_machine *m, int n, uint64_t ticks)
 {
     config c = config_of(m, n);
     avr_timer *t = &m->timer[n];
-    uint64_t period = c.run == PHASE ? 2u * c.top : (uint64_t)c.top + 1;
-    if (period == 0) period = 1;
-    /* Nothing new happens after the first rounds: flags are set, buffers taken, and outputs that toggle are
-     * scheduled one by one (schedule), so they never come here in bulk. */
-    uint64_t settle = 3 * ((uint64_t)c.max + 1) * 2;
-    if (ticks > settle + 2 * period) ticks = settle + (ticks - settle) % period;
     while (ticks) {
         uint32_t quiet = quiet_ticks(t, &c);
         if (quiet >= ticks) {
@@ -169,6 +178,22 @@ static void advance(avr_machine *m, int n, uint64_t ticks)
         tick(m, n, &c);
         ticks -= quiet + 1;
     }
+}
+
+/* Nothing new happens after the first rounds: flags are set, buffers taken, and outputs that toggle are scheduled
+ * one by one (schedule), so they never come here in bulk. What is left is the place within the period. */
+static void advance(avr_machine *m, int n, uint64_t ticks)
+{
+    config c = config_of(m, n);
+    uint64_t settle = 4 * ((uint64_t)c.max + 1);
+    if (ticks > settle) {
+        count(m, n, settle);
+        ticks -= settle;
+        c = config_of(m, n);
+        uint64_t period = c.run == PHASE ? 2u * c.top : (uint64_t)c.top + 1;
+        ticks %= period ? period : 1;
+    }
+    count(m, n, ticks);
 }
 
 static uint64_t tick_index(const avr_timer *t, const config *c, uint64_t io_cycle)
@@ -198,6 +223,14 @@ static uint64_t ticks_to(const avr_timer *t, const config *c, uint16_t p)
     if (p >= at && !(p == at && t->match_blocked)) return (uint64_t)(p - at) + 1;
     if (p > c->top) return NEVER;
     return (uint64_t)(wrap - at) + 1 + p + 1;
+}
+
+/* Combinations of mode and output that the tables call reserved. */
+static int is_reserved(const avr_timer *t, int n, const config *c)
+{
+    uint8_t wgm = wgm_of(t, n);
+    if (n == 1) return wgm == 13;
+    return wgm == 4 || wgm == 6 || (c->run != UP && (t->tccra & 0x30) == 0x10);
 }
 
 static int triggers_adc(const avr_machine *m, int n, uint8_t flag)
@@ -240,11 +273,11 @@ static void schedule(avr_machine *m, int n)
     if (due != m->due[EV_TIMER0 + n]) avr_schedule(m, EV_TIMER0 + n, due);
 }
 
-static void changed(avr_machine *m, int n, uint8_t flags_before)
+static void changed(avr_machine *m, int n, uint8_t flags_before, uint64_t at)
 {
     uint8_t fresh = (uint8_t)(m->timer[n].tifr & ~flags_before);
     for (uint8_t flag = 1; fresh && flag; flag = (uint8_t)(flag << 1))
-        if ((fresh & flag) && triggers_adc(m, n, flag)) avr_adc_trigger(m, m->data[R_ADCSRB] & 7);
+        if ((fresh & flag) && triggers_adc(m, n, flag)) avr_adc_trigger(m, at);
     if (fresh & m->timer[n].timsk) m->resched = 1;
     schedule(m, n);
 }
@@ -252,9 +285,10 @@ static void changed(avr_machine *m, int n, uint8_t flags_before)
 void avr_timer_event(avr_machine *m, int n)
 {
     uint8_t before = m->timer[n].tifr;
+    uint64_t at = m->due[EV_TIMER0 + n] < m->cycles ? m->due[EV_TIMER0 + n] : m->cycles;
     m->due[EV_TIMER0 + n] = NEVER;
     avr_timer_sync(m, n);
-    changed(m, n, before);
+    changed(m, n, before, at);
 }
 
 void avr_timer_external_edge(avr_machine *m, int n, int rising)
@@ -263,7 +297,7 @@ void avr_timer_external_edge(avr_machine *m, int n, int rising)
     if (c.external != (rising ? 1 : -1)) return;
     uint8_t before = m->timer[n].tifr;
     tick(m, n, &c);
-    changed(m, n, before);
+    changed(m, n, before, m->cycles);
 }
 
 void avr_timer_capture_edge(avr_machine *m, int rising)
@@ -275,7 +309,7 @@ void avr_timer_capture_edge(avr_machine *m, int rising)
     avr_timer_sync(m, 1);
     t->icr = t->tcnt;
     t->tifr |= ICF;
-    changed(m, 1, before);
+    changed(m, 1, before, m->cycles);
 }
 
 void avr_timer_irq_taken(avr_machine *m, int vector)
@@ -308,7 +342,7 @@ uint8_t avr_timer_read(avr_machine *m, uint16_t address)
     avr_timer *t = &m->timer[n];
     uint8_t before = t->tifr;
     avr_timer_sync(m, n);
-    if (t->tifr != before) changed(m, n, before);
+    if (t->tifr != before) changed(m, n, before, m->cycles);
     switch (address) {
     case R_TIFR0: case R_TIFR1: case R_TIFR2: return t->tifr;
     case R_TIMSK0: case R_TIMSK1: case R_TIMSK2: return t->timsk;
@@ -362,13 +396,15 @@ void avr_timer_write(avr_machine *m, uint16_t address, uint8_t value)
     case R_TIMSK1: t->timsk = value & 0x27; m->resched = 1; break;
     case R_TCCR0A: case R_TCCR1A: case R_TCCR2A:
         t->tccra = value & 0xF3;
-        set_oc_pin(m, n, 0), set_oc_pin(m, n, 1);
         break;
     case R_TCCR0B: case R_TCCR2B:
         t->tccrb = value & 0x0F;
         force_compare(m, n, value & 0xC0);
         break;
-    case R_TCCR1B: t->tccrb = value & 0xDF; break;
+    case R_TCCR1B:
+        if (value & 0x80) avr_fault(m, AVR_FAULT_REGISTER, address); /* ICNC1: the noise canceller */
+        t->tccrb = value & 0x5F;
+        break;
     case R_TCCR1C: force_compare(m, n, value & 0xC0); break;
     case R_TCNT0: case R_TCNT2: write_tcnt(t, value); break;
     case R_OCR0A: case R_OCR2A: write_ocr(m, n, 0, value); break;
@@ -382,9 +418,12 @@ void avr_timer_write(avr_machine *m, uint16_t address, uint8_t value)
         break;
     default: break;
     }
-    if (config_of(m, n).run != PHASE) t->down = 0;
-    if (config_of(m, n).update == UPDATE_NOW) take_buffers(t);
-    changed(m, n, before);
+    config c = config_of(m, n);
+    if (c.run != PHASE) t->down = 0;
+    if (c.update == UPDATE_NOW) take_buffers(t);
+    if (t->tccrb & 7 && is_reserved(t, n, &c)) avr_fault(m, AVR_FAULT_REGISTER, address);
+    set_oc_pin(m, n, 0), set_oc_pin(m, n, 1);
+    changed(m, n, before, m->cycles);
 }
 
 void avr_timer_reset(avr_machine *m)

@@ -38,7 +38,11 @@ static void begin_start(avr_machine *m)
 
 static void begin(avr_machine *m)
 {
-    if (m->twi_twcr & TWSTO) {
+    if ((m->twi_twcr & TWSTO) && !m->twi_bus_owned) { /* 22.9.2: only releases the lines */
+        m->twi_twcr &= (uint8_t)~TWSTO;
+        m->twi_state = IDLE;
+        if (m->twi_twcr & TWSTA) begin_start(m);
+    } else if (m->twi_twcr & TWSTO) {
         ask(m, AVR_TWI_STOP, STOPPING, 1);
     } else if (m->twi_twcr & TWSTA) {
         begin_start(m);
@@ -51,6 +55,8 @@ static void begin(avr_machine *m)
     } else if (m->twi_state == RECEIVER) {
         m->twi_ack = (m->twi_twcr & TWEA) != 0;
         ask(m, AVR_TWI_READ, RECEIVING, 9);
+    } else if (m->twi_state == REFUSED) {
+        avr_fault(m, AVR_FAULT_REGISTER, R_TWCR); /* table 22-3: after a NACK only START and STOP are defined */
     }
 }
 
@@ -80,7 +86,7 @@ void avr_twi_event(avr_machine *m)
     case RECEIVING:
         m->data[R_TWDR] = m->twi_reply;
         status(m, m->twi_ack ? 0x50 : 0x58);
-        m->twi_state = RECEIVER;
+        m->twi_state = m->twi_ack ? RECEIVER : REFUSED;
         break;
     case STOPPING:
         m->twi_twcr &= (uint8_t)~TWSTO;
@@ -104,7 +110,6 @@ static void write_control(avr_machine *m, uint8_t value)
 {
     uint8_t flag = m->twi_twcr & TWINT, stopping = m->twi_twcr & TWSTO;
     m->resched = 1;
-    if (value & 0x02) return; /* reserved bit reads as zero */
     if (!(value & TWEN)) {
         m->twi_twcr = value & TWIE;
         m->twi_state = IDLE;

@@ -40,7 +40,19 @@ void avr_usart_tx_event(avr_machine *m)
 
 static void expect_next_frame(avr_machine *m, uint64_t from)
 {
-    if (m->uart_in_count && (m->usart_ucsrb & RXEN)) avr_schedule(m, EV_USART_RX, from + frame_cycles(m));
+    if (!m->uart_in_count || !(m->usart_ucsrb & RXEN)) return;
+    if (m->usart_rx_held) { /* 20.11.2: the start bit finds the buffer and the shift register full */
+        m->usart_rx_held = 0;
+        m->usart_rx_overrun = DOR;
+    }
+    avr_schedule(m, EV_USART_RX, from + frame_cycles(m));
+}
+
+static void receive(avr_machine *m, uint8_t byte)
+{
+    m->usart_rx_fifo[m->usart_rx_count] = byte;
+    m->usart_rx_flags[m->usart_rx_count++] = m->usart_rx_overrun; /* told with the next frame that is received */
+    m->usart_rx_overrun = 0;
 }
 
 void avr_usart_rx_event(avr_machine *m)
@@ -50,13 +62,10 @@ void avr_usart_rx_event(avr_machine *m)
     uint8_t byte = m->uart_in[m->uart_in_head] & data_mask(m);
     m->uart_in_head = (uint16_t)((m->uart_in_head + 1) % AVR_UART_IN_SIZE);
     m->uart_in_count--;
-    if (m->usart_rx_count < 2) {
-        m->usart_rx_fifo[m->usart_rx_count] = byte;
-        m->usart_rx_flags[m->usart_rx_count++] = m->usart_rx_overrun;
-        m->usart_rx_overrun = 0;
-    } else {
-        m->usart_rx_overrun = DOR; /* 20.7.4: told with the next frame that is received */
-    }
+    if (m->usart_rx_count < 2)
+        receive(m, byte);
+    else
+        m->usart_rx_held = 1, m->usart_rx_shift = byte;
     m->resched = 1;
     expect_next_frame(m, at);
 }
@@ -88,6 +97,10 @@ uint8_t avr_usart_read(avr_machine *m, uint16_t address)
             m->usart_rx_fifo[0] = m->usart_rx_fifo[1];
             m->usart_rx_flags[0] = m->usart_rx_flags[1];
             m->usart_rx_count--;
+            if (m->usart_rx_held) {
+                m->usart_rx_held = 0;
+                receive(m, m->usart_rx_shift);
+            }
         }
         return byte;
     }
@@ -117,11 +130,12 @@ void avr_usart_write(avr_machine *m, uint16_t address, uint8_t value)
     case R_UCSR0B:
         if (value & UCSZ2) avr_fault(m, AVR_FAULT_REGISTER, address); /* nine-bit frames */
         m->usart_ucsrb = value & 0xFC;
-        if (!(value & RXEN)) m->usart_rx_count = 0, m->due[EV_USART_RX] = NEVER;
+        if (!(value & RXEN)) m->usart_rx_count = m->usart_rx_held = 0, m->due[EV_USART_RX] = NEVER;
         if (m->due[EV_USART_RX] == NEVER) expect_next_frame(m, m->cycles);
         break;
     case R_UCSR0C:
-        if (value & 0xC0) avr_fault(m, AVR_FAULT_REGISTER, address); /* synchronous and SPI modes */
+        if ((value & 0xC0) || (value & 0x30) == 0x10) /* synchronous and SPI modes, reserved parity mode */
+            avr_fault(m, AVR_FAULT_REGISTER, address);
         m->usart_ucsrc = value;
         break;
     case R_UBRR0L: m->usart_ubrr = (uint16_t)((m->usart_ubrr & 0x0F00) | value); break;
@@ -135,5 +149,5 @@ void avr_usart_reset(avr_machine *m)
     m->usart_ucsra = m->usart_ucsrb = 0;
     m->usart_ucsrc = 0x06;
     m->usart_ubrr = 0;
-    m->usart_tx_full = m->usart_tx_busy = m->usart_rx_count = m->usart_rx_overrun = 0;
+    m->usart_tx_full = m->usart_tx_busy = m->usart_rx_count = m->usart_rx_overrun = m->usart_rx_held = 0;
 }

@@ -43,14 +43,13 @@ void avr_wdt_event(avr_machine *m)
 {
     m->wdt_base = m->due[EV_WDT];
     m->due[EV_WDT] = NEVER;
-    if (m->wdt_wdtcsr & WDIE) {
+    /* 11.9.2: with WDE too, an interrupt that was not served until the next time-out becomes a reset */
+    if ((m->wdt_wdtcsr & WDIE) && !((m->wdt_wdtcsr & WDE) && (m->wdt_wdtcsr & WDIF))) {
         m->wdt_wdtcsr |= WDIF;
         rearm(m);
         return;
     }
-    uint64_t awake = m->awake_cycles;
     avr_reset(m, 8);
-    m->awake_cycles = awake;
     avr_want_stop(m, AVR_STOP_RESET);
 }
 
