@@ -27,8 +27,14 @@
     } while (0)
 
 #define BIT7(x) ((x) & 0x80u)
-/* Cycle at which an access in the `offset`-th cycle of this instruction happens. */
+/* The machine's time within an instruction. A read sees the beginning of the instruction's last cycle, a write
+ * takes effect at its end: so OUT TCNT0; NOP; IN TCNT0 reads one more than was written, as the chip does. */
 #define SYNC(offset) (m->cycles = horizon - (uint64_t)left + (offset), m->pc = (uint16_t)(op - ops))
+#define SYNC_EVENTS(offset)                                                                                    \
+    do {                                                                                                       \
+        SYNC(offset);                                                                                          \
+        if (UNLIKELY(m->next_due <= m->cycles)) avr_io_events(m);                                              \
+    } while (0)
 #define STORE_STATE() (m->sreg = PACK(), d[R_SPL] = (uint8_t)sp, d[R_SPH] = (uint8_t)(sp >> 8))
 #define LOAD_STATE()                                                                                           \
     do {                                                                                                       \
@@ -302,9 +308,8 @@ slow_load:
         NEXT(step, 2);
     }
     if (address > RAMEND) FAULT(AVR_FAULT_DATA, address);
-    SYNC(1);
     STORE_STATE();
-    if (UNLIKELY(m->next_due <= m->cycles)) avr_io_events(m);
+    SYNC_EVENTS(1);
     result = avr_io_read(m, address);
     if (m->stop & STOP_FAULT) goto leave;
     d[op->a] = result;
@@ -315,9 +320,8 @@ slow_store:
         NEXT(step, 2);
     }
     if (address > RAMEND) FAULT(AVR_FAULT_DATA, address);
-    SYNC(1);
     STORE_STATE();
-    if (UNLIKELY(m->next_due <= m->cycles)) avr_io_events(m);
+    SYNC_EVENTS(2);
     avr_io_write(m, address, d[op->a]);
     LOAD_STATE();
     if (m->stop & STOP_FAULT) goto leave;
@@ -330,7 +334,7 @@ slow_store:
         d[op->a] = result;
         NEXT_IO(1, 1);
     CASE(OUT):
-        SYNC(0);
+        SYNC_EVENTS(1);
         avr_io_write(m, op->k, d[op->a]);
         if (m->stop & STOP_FAULT) goto leave;
         NEXT_IO(1, 1);
@@ -346,12 +350,12 @@ slow_store:
     CASE(OUTSPL): sp = (uint16_t)((sp & 0xFF00) | d[op->a]); NEXT(1, 1);
     CASE(OUTSPH): sp = (uint16_t)((sp & 0x00FF) | d[op->a] << 8); NEXT(1, 1);
     CASE(SBI):
-        SYNC(1);
+        SYNC_EVENTS(2);
         avr_io_write_bit(m, op->a, op->b, 1);
         if (m->stop & STOP_FAULT) goto leave;
         NEXT_IO(1, 2);
     CASE(CBI):
-        SYNC(1);
+        SYNC_EVENTS(2);
         avr_io_write_bit(m, op->a, op->b, 0);
         if (m->stop & STOP_FAULT) goto leave;
         NEXT_IO(1, 2);
@@ -399,7 +403,7 @@ slow_store:
         }
         NEXT_IO(1, 1);
     CASE(WDR):
-        SYNC(0);
+        SYNC(1);
         avr_wdt_kick(m);
         NEXT_IO(1, 1);
 

@@ -1,7 +1,7 @@
 /* Ports B, C, D (chapter 14), external and pin-change interrupts (chapter 13). Port number: 0 B, 1 C, 2 D. */
 #include "machine.h"
 
-#define SYNCHRONISER_CYCLES 2 /* 14.2.4: a pin that changes now is read one cycle later at the earliest */
+#define SYNCHRONISER_CYCLES 1 /* figure 14-4: OUT PORTx; IN PINx reads the old level, with a NOP between the new one */
 
 static const uint8_t pins_of[3] = {0xFF, 0x7F, 0xFF};
 

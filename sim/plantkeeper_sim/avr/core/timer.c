@@ -214,13 +214,13 @@ void avr_timer_sync(avr_machine *m, int n)
     t->synced = now;
 }
 
-/* Ticks until the tick that leaves value `p` going up, NEVER where it is not reached. */
-static uint64_t ticks_to(const avr_timer *t, const config *c, uint16_t p)
+/* Ticks until the tick that leaves value `p` going up, NEVER where it is not reached; `blocked`: not the next. */
+static uint64_t ticks_to(const avr_timer *t, const config *c, uint16_t p, int blocked)
 {
     uint16_t at = t->tcnt;
     uint16_t wrap = at <= c->top ? c->top : c->max;
     if (p > wrap) return NEVER;
-    if (p >= at && !(p == at && t->match_blocked)) return (uint64_t)(p - at) + 1;
+    if (p >= at && !(p == at && blocked)) return (uint64_t)(p - at) + 1;
     if (p > c->top) return NEVER;
     return (uint64_t)(wrap - at) + 1 + p + 1;
 }
@@ -258,11 +258,11 @@ static void schedule(avr_machine *m, int n)
             ticks = (uint64_t)quiet_ticks(t, &c) + 1;
         } else if (wanted) {
             uint64_t candidates[5] = {NEVER, NEVER, NEVER, NEVER, NEVER};
-            if (wanted & OCFA) candidates[0] = ticks_to(t, &c, t->ocr[0]);
-            if (wanted & OCFB) candidates[1] = ticks_to(t, &c, t->ocr[1]);
-            if (wanted & TOV) candidates[2] = ticks_to(t, &c, c.run == FAST_PWM ? c.top : c.max);
-            if ((wanted & ICF) && c.top_is_icr) candidates[3] = ticks_to(t, &c, c.top);
-            if (t->ocr[0] != t->ocr_buffer[0] || t->ocr[1] != t->ocr_buffer[1]) candidates[4] = ticks_to(t, &c, c.top);
+            if (wanted & OCFA) candidates[0] = ticks_to(t, &c, t->ocr[0], t->match_blocked);
+            if (wanted & OCFB) candidates[1] = ticks_to(t, &c, t->ocr[1], t->match_blocked);
+            if (wanted & TOV) candidates[2] = ticks_to(t, &c, c.run == FAST_PWM ? c.top : c.max, 0);
+            if ((wanted & ICF) && c.top_is_icr) candidates[3] = ticks_to(t, &c, c.top, 0);
+            if (t->ocr[0] != t->ocr_buffer[0] || t->ocr[1] != t->ocr_buffer[1]) candidates[4] = ticks_to(t, &c, c.top, 0);
             for (int i = 0; i < 5; i++)
                 if (candidates[i] < ticks) ticks = candidates[i];
         }
