@@ -79,7 +79,6 @@ def _sim(project: Project, options: argparse.Namespace) -> int:
     RunPlan(options.seed, options.hours, options.boards)  # a bad number is named before anything is started
     out: Path = (options.out or project.build_dir / "sim").resolve()
     out.mkdir(parents=True, exist_ok=True)
-    observer = TerminalObserver()
     words = [
         str(project.system_tests_dir),
         f"--rootdir={project.root}",
@@ -92,15 +91,17 @@ def _sim(project: Project, options: argparse.Namespace) -> int:
         f"--junitxml={out / 'junit.xml'}",
         "--tb=short",
         "-q",
+        # this very process imported the package before pytest could rewrite its asserts; it has none
+        *("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"),
         *("-p", "no:cacheprovider"),
     ]
     if options.gateway:
         words.append(f"--hil-gateway={options.gateway}")
-    plugin = _Named(observer)
-    status = int(pytest.main(words, plugins=[plugin]))
-    if observer.result is not None:
-        print_table(observer.result.report, observer.console)
-        observer.say(f"reports: {out / 'report.html'}, report.json, junit.xml; logs: {out / 'logs'}")
+    with TerminalObserver() as observer:
+        status = int(pytest.main(words, plugins=[_Named(observer)]))
+        if observer.result is not None:
+            print_table(observer.result.report, observer.console)
+            observer.say(f"reports: {out / 'report.html'}, report.json, junit.xml; logs: {out / 'logs'}")
     return status
 
 

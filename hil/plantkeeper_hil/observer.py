@@ -6,6 +6,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import TracebackType
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
@@ -40,6 +42,14 @@ class TerminalObserver(Observer):
         # pytest captures descriptor 1; this one still leads to the terminal
         self._output = os.fdopen(os.dup(sys.__stdout__.fileno() if sys.__stdout__ else 1), "w")
         self.console = Console(file=self._output, highlight=False)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+    ) -> None:
+        self._output.close()
 
     def say(self, line: str) -> None:
         """Tell what happens next."""

@@ -9,6 +9,7 @@ SimError
 │   ├── StackOverflowError
 │   └── NotModelledError
 ├── SnapshotError        a snapshot does not belong to this machine
+├── BackendError         the mock backend was set up or asked for something that it cannot do
 └── PartError            a chip was used as its datasheet does not allow, or as is not modelled
 """
 
@@ -60,3 +61,7 @@ class SnapshotError(SimError):
 
 class PartError(SimError):
     """A chip on the board was used as its datasheet does not allow, or in a way that is not modelled."""
+
+
+class BackendError(SimError):
+    """The mock backend was set up, or asked for something, that it cannot do."""

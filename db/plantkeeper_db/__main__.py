@@ -1,0 +1,63 @@
+"""`plantkeeper-db`: schema and seeding as explicit commands; nothing else ever runs them."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Mapping, Sequence
+
+from plantkeeper_db import schema
+from plantkeeper_db.connection import connect
+from plantkeeper_db.devices import parse_devices
+from plantkeeper_db.errors import DatabaseCommandError, UsageError
+from plantkeeper_db.seed import seed
+
+DSN_VARIABLE = "PLANTKEEPER_DATABASE_DSN"
+ERROR_STATUS, PENDING_STATUS = 2, 3
+
+
+def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> int:
+    """Carry out a command; 0 is well, 2 an error, 3 (status only) that migrations are pending."""
+    options = _parser().parse_args(arguments)
+    try:
+        return _run(options, os.environ if environment is None else environment)
+    except DatabaseCommandError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return ERROR_STATUS
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="plantkeeper-db", description=__doc__)
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument("--dsn", help=f"connection string or URL of the database (default: {DSN_VARIABLE})")
+    commands = parser.add_subparsers(dest="command", required=True)
+    commands.add_parser("status", parents=[common], help="say which revision the schema has; status 3: not the newest")
+    commands.add_parser("migrate", parents=[common], help="bring the schema up to date")
+    seeding = commands.add_parser("seed", parents=[common], help="make devices known")
+    seeding.add_argument("--devices", default="1", help="ids, such as 1-3,7 (default 1)")
+    return parser
+
+
+def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    ids = parse_devices(options.devices) if options.command == "seed" else []
+    dsn = options.dsn or environment.get(DSN_VARIABLE)
+    if not dsn:
+        raise UsageError(f"no database named; set {DSN_VARIABLE} or give --dsn, such as postgresql://user@host/name")
+    with connect(dsn) as connection:
+        if options.command == "status":
+            now = schema.status(connection)
+            print(f"schema revision: {now.current or 'none'}")
+            print(f"newest revision: {now.head}")
+            print(f"pending: {', '.join(now.pending) or 'nothing'}")
+            return 0 if now.up_to_date else PENDING_STATUS
+        if options.command == "migrate":
+            before = schema.migrate(connection)
+            print(f"applied: {', '.join(before.pending) or 'nothing, the schema is up to date'}")
+        else:
+            print(f"added {seed(connection, ids)} of {len(ids)} devices")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,18 @@
+"""${message}"""
+
+from alembic import op
+
+revision = ${repr(up_revision)}
+down_revision = ${repr(down_revision)}
+branch_labels = ${repr(branch_labels)}
+depends_on = ${repr(depends_on)}
+
+
+def upgrade() -> None:
+    """Change the schema."""
+    ${upgrades if upgrades else "op.execute('')"}
+
+
+def downgrade() -> None:
+    """Change it back."""
+    ${downgrades if downgrades else "op.execute('')"}

@@ -1,0 +1,1 @@
+"""Benchmarks of the harness; `nox -s bench` runs them."""

@@ -1,0 +1,28 @@
+"""Every error of the gateway.
+
+GatewayError
+├── SettingsError       a setting is missing or makes no sense
+├── MessageError        a request is not a reading; the sender is told why
+│   └── TooLargeError   its body is over the limit
+└── StoreError          PostgreSQL cannot take or give readings now
+"""
+
+
+class GatewayError(Exception):
+    """Base of all errors of the gateway."""
+
+
+class SettingsError(GatewayError):
+    """A setting is missing or makes no sense."""
+
+
+class MessageError(GatewayError):
+    """A request is not a reading."""
+
+
+class TooLargeError(MessageError):
+    """A request's body is over the limit."""
+
+
+class StoreError(GatewayError):
+    """PostgreSQL cannot take or give readings now."""
