@@ -71,7 +71,7 @@ class LocalStack:
 
     def __enter__(self) -> Self:
         self.options.log_dir.mkdir(parents=True, exist_ok=True)
-        for log in self.options.log_dir.glob("*.log"):
+        for log in (*self.options.log_dir.glob("*.log"), *self.options.log_dir.glob("*.jsonl")):
             log.unlink()
         self._folder = Path(tempfile.mkdtemp(prefix="plantkeeper-"))
         self._janitor = Janitor()

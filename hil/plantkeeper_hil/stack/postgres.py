@@ -73,13 +73,13 @@ class Postgres:
         """Connection string of a database, over the server's Unix socket."""
         return self._server.get_uri(database=database)
 
-    def create_database(self, name: str = DATABASE) -> str:
-        """Make an empty database and return its connection string."""
+    def create_database(self, name: str = DATABASE, *, template: str = "template1") -> str:
+        """Make a database, empty or a copy of another, and return its connection string."""
         connection = psycopg2.connect(self.dsn("postgres"))
         try:
             connection.autocommit = True
             with connection.cursor() as cursor:
-                cursor.execute(f'CREATE DATABASE "{name}"')
+                cursor.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"')
         finally:
             connection.close()
         return self.dsn(name)

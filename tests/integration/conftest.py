@@ -1,0 +1,63 @@
+"""A PostgreSQL server for each test worker, an empty or a migrated database for each test."""
+
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from plantkeeper_hil.stack.postgres import Postgres
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[Postgres]:
+    with tempfile.TemporaryDirectory(prefix="plantkeeper-test-") as folder:
+        server = Postgres(Path(folder) / "pg")
+        server.start()
+        yield server
+        server.stop()
+
+
+@pytest.fixture(scope="session")
+def _numbers() -> Iterator[int]:
+    return iter(count(1))
+
+
+@pytest.fixture
+def empty_dsn(postgres: Postgres, _numbers: Iterator[int]) -> str:
+    return postgres.create_database(f"test{next(_numbers)}")
+
+
+@pytest.fixture(scope="session")
+def plantkeeper_db() -> Callable[..., "subprocess.CompletedProcess[str]"]:
+    """Runs `plantkeeper-db` as a person does."""
+
+    def run(*words: str, dsn: str | None) -> "subprocess.CompletedProcess[str]":
+        environment = {} if dsn is None else {"PLANTKEEPER_DATABASE_DSN": dsn}
+        return subprocess.run(
+            [sys.executable, "-m", "plantkeeper_db", *words],
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
+        )
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def _template(postgres: Postgres, plantkeeper_db: Callable[..., "subprocess.CompletedProcess[str]"]) -> str:
+    """A migrated database that others are copies of: a migration takes a second, a copy 50 ms."""
+    dsn = postgres.create_database("migrated")
+    done = plantkeeper_db("migrate", dsn=dsn)
+    assert done.returncode == 0, done.stderr
+    return "migrated"
+
+
+@pytest.fixture
+def database_dsn(postgres: Postgres, _template: str, _numbers: Iterator[int]) -> str:
+    return postgres.create_database(f"test{next(_numbers)}", template=_template)
