@@ -258,8 +258,9 @@ def test_short_programs(pair: Pair, toolbox: Toolbox, data: st.DataObject) -> No
 
 
 REGISTER_ONLY = frozenset(
-    ("ADD", "ADC", "SUB", "SBC", "SUBI", "SBCI", "CP", "CPC", "CPI", "LDI", "MOVW", "MOV", "EOR", "LSR", "ROR", "DEC", "SBIW", "ADIW", "BRBS", "BRBC", "SBRC", "SBRS", "RJMP", "INC", "MUL", "COM", "NEG")
-)
+    {"ADD", "ADC", "SUB", "SBC", "SUBI", "SBCI", "CP", "CPC", "CPI", "LDI", "MOVW", "MOV", "EOR", "LSR", "ROR", "DEC",
+     "SBIW", "ADIW", "BRBS", "BRBC", "SBRC", "SBRS", "RJMP", "INC", "MUL", "COM", "NEG"}
+)  # fmt: skip
 
 
 @settings(REPRODUCIBLE, max_examples=600)

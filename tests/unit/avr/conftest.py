@@ -12,11 +12,34 @@ import pytest
 
 from plantkeeper_sim.avr import Firmware, Mcu, StopReason, load_elf
 
-VECTORS = (
-    "RESET INT0 INT1 PCINT0 PCINT1 PCINT2 WDT TIMER2_COMPA TIMER2_COMPB TIMER2_OVF TIMER1_CAPT TIMER1_COMPA "
-    "TIMER1_COMPB TIMER1_OVF TIMER0_COMPA TIMER0_COMPB TIMER0_OVF SPI_STC USART_RX USART_UDRE USART_TX ADC EE_READY "
-    "ANALOG_COMP TWI SPM_READY"
-).split()
+VECTORS = [
+    "RESET",
+    "INT0",
+    "INT1",
+    "PCINT0",
+    "PCINT1",
+    "PCINT2",
+    "WDT",
+    "TIMER2_COMPA",
+    "TIMER2_COMPB",
+    "TIMER2_OVF",
+    "TIMER1_CAPT",
+    "TIMER1_COMPA",
+    "TIMER1_COMPB",
+    "TIMER1_OVF",
+    "TIMER0_COMPA",
+    "TIMER0_COMPB",
+    "TIMER0_OVF",
+    "SPI_STC",
+    "USART_RX",
+    "USART_UDRE",
+    "USART_TX",
+    "ADC",
+    "EE_READY",
+    "ANALOG_COMP",
+    "TWI",
+    "SPM_READY",
+]
 VECTOR_BYTES = 4
 INTERRUPT_RESPONSE = 4  # cycles from the boundary at which the interrupt is seen to the first of its vector (7.7.1)
 
@@ -51,6 +74,7 @@ class Lab:
     def __init__(self, firmware: Firmware, mcu: Mcu) -> None:
         self.firmware = firmware
         self.mcu = mcu
+        self.marks: dict[str, int] = {}  # cycles that a test wants to keep
 
     @property
     def cycles(self) -> int:
@@ -85,14 +109,12 @@ def compile_avr(tmp_path_factory: pytest.TempPathFactory) -> Compile:
     """avr-gcc: source text → path of the ELF."""
     directory = tmp_path_factory.mktemp("avr")
 
-    def compile_avr(
-        source: str, *, suffix: str, options: tuple[str, ...] = (), mcu: str = "atmega328p"
-    ) -> Path:
+    def compile_avr(source: str, *, suffix: str, options: tuple[str, ...] = (), mcu: str = "atmega328p") -> Path:
         number = len(list(directory.iterdir()))
         path, elf = directory / f"program{number}{suffix}", directory / f"program{number}.elf"
         path.write_text(source, encoding="utf-8")
         built = subprocess.run(
-            ["avr-gcc", f"-mmcu={mcu}", "-g", *options, "-o", str(elf), str(path)],
+            ["avr-gcc", f"-mmcu={mcu}", "-gdwarf-2", *options, "-o", str(elf), str(path)],
             capture_output=True, text=True, check=False,
         )  # fmt: skip
         assert built.returncode == 0, f"avr-gcc (Debian: gcc-avr avr-libc) says:\n{built.stderr}"

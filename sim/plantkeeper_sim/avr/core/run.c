@@ -251,7 +251,7 @@ AVR_EXPORT void avr_reset(avr_machine *m, uint8_t cause)
 {
     uint8_t mcusr = (uint8_t)((m->data[R_MCUSR] & 0x0F) | cause);
     if (cause & 1) mcusr = 1; /* a power-on clears the other flags (11.9.1) */
-    memset(m->data, 0, SRAM_START);
+    memset(m->data + 32, 0, SRAM_START - 32); /* 11.1: the I/O registers; R0–R31 and the SRAM keep what they have */
     m->data[R_MCUSR] = mcusr;
     m->data[R_SPL] = (uint8_t)RAMEND, m->data[R_SPH] = (uint8_t)(RAMEND >> 8);
     m->pc = 0, m->sreg = 0;
