@@ -14,12 +14,14 @@ import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterable
 from pathlib import Path
 
 import psutil
 
 GRACE_S = 5.0
+POLL_S = 0.02
 
 
 class Janitor:
@@ -74,7 +76,7 @@ def clean_up(orders: Iterable[str]) -> None:
             pid, created = rest.split()
             with contextlib.suppress(psutil.NoSuchProcess):
                 process = psutil.Process(int(pid))
-                if abs(process.create_time() - float(created)) < 0.1:
+                if abs(process.create_time() - float(created)) < 0.1 and is_running(process):
                     processes.append(process)
     for process in reversed(processes):
         end(process)
@@ -88,14 +90,21 @@ def end(process: psutil.Process) -> None:
         family = [process, *process.children(recursive=True)]
     except psutil.NoSuchProcess:
         return
-    for member in family:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.terminate()
-    _, alive = psutil.wait_procs(family, timeout=GRACE_S)
-    for member in alive:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            member.kill()
-    psutil.wait_procs(alive, timeout=GRACE_S)
+    for act in (psutil.Process.terminate, psutil.Process.kill):
+        for member in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                act(member)
+        deadline_s = time.monotonic() + GRACE_S
+        while (family := [member for member in family if is_running(member)]) and time.monotonic() < deadline_s:
+            time.sleep(POLL_S)
+
+
+def is_running(process: psutil.Process) -> bool:
+    """Whether a process still does anything; one that only its parent has not asked after yet does not."""
+    try:
+        return bool(process.is_running() and process.status() != psutil.STATUS_ZOMBIE)
+    except psutil.NoSuchProcess:
+        return False
 
 
 def main() -> None:

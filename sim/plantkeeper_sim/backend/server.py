@@ -22,6 +22,7 @@ from plantkeeper_sim.backend.journal import Journal
 from plantkeeper_sim.backend.state import State
 
 KEEP_ALIVE_S = 5.0
+SHUTDOWN_S = 1.0
 READ_BYTES = 65_536
 HARD_LIMIT = 16 * BODY_LIMIT  # what is read of a body that is too large, so that the 413 can be heard
 
@@ -53,13 +54,14 @@ class Backend:
 
     async def serve(self, listener: socket.socket, context: ssl.SSLContext, stop: asyncio.Event) -> None:
         """Answer connections of a listening socket until `stop` is set."""
-        server = await asyncio.start_server(self._connected, sock=listener, ssl=context)
-        async with server:
-            await stop.wait()
-            server.close()
-            for task in list(self._connections):
-                task.cancel()
-            await asyncio.gather(*self._connections, return_exceptions=True)
+        server = await asyncio.start_server(
+            self._connected, sock=listener, ssl=context, ssl_shutdown_timeout=SHUTDOWN_S
+        )
+        await stop.wait()
+        server.close()
+        for task in list(self._connections):
+            task.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
 
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         task = asyncio.current_task()
@@ -69,8 +71,10 @@ class Backend:
         with contextlib.suppress(OSError, h11.RemoteProtocolError, TimeoutError, asyncio.CancelledError):
             await self._talk(reader, writer)
         writer.close()
-        with contextlib.suppress(OSError, asyncio.CancelledError):
-            await writer.wait_closed()
+        try:
+            await asyncio.wait_for(writer.wait_closed(), SHUTDOWN_S)
+        except (OSError, TimeoutError, asyncio.CancelledError):
+            writer.transport.abort()  # the peer went without TLS's farewell
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """One connection: request after request, until one side closes."""
