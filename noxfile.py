@@ -15,15 +15,13 @@ nox.options.error_on_missing_interpreters = True
 
 CONSTRAINTS = "constraints.txt"
 PACKAGES = ("./sim", "./proxy", "./db", "./hil")
-TYPE_STUBS = ("types-cffi", "types-psutil", "types-psycopg2", "types-requests")
+TYPE_STUBS = ("types-cffi", "types-gunicorn", "types-psutil", "types-psycopg2", "types-requests")
 TEST_TOOLS = ("hypothesis", "pytest-timeout", "pytest-xdist")
 
 
 def system_packages(session: nox.Session, *groups: str) -> None:
     """Bring compilers and toolchains, or stop with the command that does."""
-    session.run(
-        sys.executable, "hil/plantkeeper_hil/system_packages.py", *groups, external=True, silent=False
-    )
+    session.run(sys.executable, "hil/plantkeeper_hil/system_packages.py", *groups, external=True, silent=False)
 
 
 def fingerprint(words: tuple[str, ...]) -> str:

@@ -9,6 +9,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.script.revision import RevisionError
 from alembic.util.exc import CommandError
 from sqlalchemy.engine import Connection
 
@@ -48,7 +49,7 @@ def status(connection: Connection) -> Status:
     head = script.get_current_head() or ""
     try:
         pending = [revision.revision for revision in script.iterate_revisions(head, current or "base")]
-    except CommandError as error:
+    except (CommandError, RevisionError) as error:
         raise MigrationError(
             f"the database has schema revision {current!r}, which these migrations do not know (newest: {head!r}); "
             "it was made by a newer version: use that version's plantkeeper-db"

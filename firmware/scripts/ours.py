@@ -15,7 +15,7 @@ env.Append(  # noqa: F821
 )
 
 
-def with_strict_warnings(env, node):  # noqa: ANN001, ANN201 - SCons passes its own types
+def with_strict_warnings(env, node):
     """Compile our own sources with warnings as errors."""
     return env.Object(node, CCFLAGS=[*env["CCFLAGS"], *OURS])
 

@@ -7,6 +7,7 @@ the same key.
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os
 import queue
@@ -66,7 +67,7 @@ class Forwarder:
                 try:
                     self._lead(pool)
                 except StoreError as error:
-                    log.error("forwarding pauses: %s", error)
+                    log.error("forwarding pauses: %s", error)  # noqa: TRY400 - the message says it all
                     self._wait(None, RECONNECT_S)
 
     def _lead(self, pool: ThreadPoolExecutor) -> None:
@@ -145,7 +146,5 @@ class Forwarder:
             outbox.take_news()
 
     def _wake(self) -> None:
-        try:
+        with contextlib.suppress(BlockingIOError):  # it is awake already
             os.write(self._wake_write, b"\0")
-        except BlockingIOError:
-            pass  # it is awake already

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from flask import Flask
 from gunicorn.app.base import BaseApplication
 
 from plantkeeper_proxy.app import create_app
@@ -16,7 +15,7 @@ GRACEFUL_TIMEOUT_S = 10
 KEEP_ALIVE_S = 5
 
 
-class GatewayServer(BaseApplication):  # type: ignore[misc] # gunicorn brings no types
+class GatewayServer(BaseApplication):
     """gunicorn, configured here and by nothing else.
 
     Args:
@@ -45,6 +44,6 @@ class GatewayServer(BaseApplication):  # type: ignore[misc] # gunicorn brings no
         for name, value in wanted.items():
             self.cfg.set(name, value)
 
-    def load(self) -> Flask:
+    def load(self) -> Any:
         """Called by gunicorn in the worker."""
         return create_app(ReadingStore(self._settings.database_dsn, connections=self._settings.threads))

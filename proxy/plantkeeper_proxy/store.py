@@ -138,7 +138,9 @@ def _store(connection: Connection, reading: Reading) -> Stored:
         cursor.execute(queries()["find_by_key"], {"device_id": reading.device_id, "key": reading.key})
         row = cursor.fetchone()
     if row is None:
-        raise StoreError(f"device {reading.device_id}, key {reading.key}: the reading vanished; was it deleted by hand?")
+        raise StoreError(
+            f"device {reading.device_id}, key {reading.key}: the reading vanished; was it deleted by hand?"
+        )
     return Stored.REPEATED if tuple(row[1:]) == reading.values else Stored.KEY_REUSED
 
 

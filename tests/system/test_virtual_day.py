@@ -26,15 +26,11 @@ def test_the_board_took_a_reading_every_period(virtual_day: DayResult) -> None:
 
 def test_stored_and_delivered_are_what_was_taken(virtual_day: DayResult) -> None:
     verdict = virtual_day.report.verdict
-    assert (verdict.stored, verdict.delivered) == (verdict.taken, verdict.taken), (
-        f"seed {virtual_day.plan.seed}"
-    )
+    assert (verdict.stored, verdict.delivered) == (verdict.taken, verdict.taken), f"seed {virtual_day.plan.seed}"
 
 
 def test_the_backend_saw_no_repeat_and_no_step_back(virtual_day: DayResult) -> None:
-    suspicious = [
-        e for e in virtual_day.evidence.journal if e["duplicate"] or e["reordered"] or e["status"] != 200
-    ]
+    suspicious = [e for e in virtual_day.evidence.journal if e["duplicate"] or e["reordered"] or e["status"] != 200]
     assert suspicious == []
 
 

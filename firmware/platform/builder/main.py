@@ -35,14 +35,10 @@ elf = env.BuildProgram()
 hex_file = env.ElfToHex("$BUILD_DIR/${PROGNAME}", elf)
 AlwaysBuild(env.Alias("nobuild", hex_file))
 build = env.Alias("buildprog", hex_file, hex_file)
-env.AddPlatformTarget(
-    "size", elf, env.VerboseAction("$SIZEPRINTCMD", "Calculating size $SOURCE"), "Program Size"
-)
+env.AddPlatformTarget("size", elf, env.VerboseAction("$SIZEPRINTCMD", "Calculating size $SOURCE"), "Program Size")
 env.Replace(
     UPLOADER="avrdude",
-    UPLOADCMD=(
-        "$UPLOADER -p $BOARD_MCU -c $UPLOAD_PROTOCOL -b $UPLOAD_SPEED -P $UPLOAD_PORT -D -U flash:w:$SOURCES:i"
-    ),
+    UPLOADCMD=("$UPLOADER -p $BOARD_MCU -c $UPLOAD_PROTOCOL -b $UPLOAD_SPEED -P $UPLOAD_PORT -D -U flash:w:$SOURCES:i"),
 )
 env.AddPlatformTarget(
     "upload",

@@ -26,7 +26,7 @@ class BackendClient:
     """
 
     def __init__(self, url: str, ca: Path) -> None:
-        self._url = url
+        self.url = url
         self._session = requests.Session()
         self._session.trust_env = False
         self._session.verify = str(ca)
@@ -34,20 +34,20 @@ class BackendClient:
     def is_ready(self) -> bool:
         """Whether it answers."""
         try:
-            return self._session.get(f"{self._url}/_mock/stats", timeout=TIMEOUT_S).status_code == 200
+            return self._session.get(f"{self.url}/_mock/stats", timeout=TIMEOUT_S).status_code == 200
         except requests.RequestException:
             return False
 
     def journal(self, after: int = 0) -> list[dict[str, Any]]:
         """All requests that it got, from number `after` + 1 on."""
-        answer = self._session.get(f"{self._url}/_mock/journal", params={"after": after}, timeout=TIMEOUT_S)
+        answer = self._session.get(f"{self.url}/_mock/journal", params={"after": after}, timeout=TIMEOUT_S)
         answer.raise_for_status()
         entries: list[dict[str, Any]] = answer.json()["entries"]
         return entries
 
     def stats(self) -> Mapping[str, Any]:
         """Its counters."""
-        answer = self._session.get(f"{self._url}/_mock/stats", timeout=TIMEOUT_S)
+        answer = self._session.get(f"{self.url}/_mock/stats", timeout=TIMEOUT_S)
         answer.raise_for_status()
         counters: dict[str, Any] = answer.json()
         return counters

@@ -12,13 +12,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from plantkeeper_sim.backend import tls
-
 from plantkeeper_hil.errors import StackError
 from plantkeeper_hil.stack.clients import BackendClient, DatabaseClient, gateway_is_ready
 from plantkeeper_hil.stack.janitor import Janitor
 from plantkeeper_hil.stack.postgres import Postgres
 from plantkeeper_hil.stack.service import Service, listening_socket, port_of, run_command
+from plantkeeper_sim.backend import tls
 
 READY_TIMEOUT_S = 30.0
 COMMAND_TIMEOUT_S = 60.0

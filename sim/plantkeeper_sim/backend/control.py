@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
@@ -35,11 +36,12 @@ class Control:
         """Answer a request for one of the pages."""
         parts = urlsplit(request.path)
         page = parts.path.removeprefix(PREFIX)
-        pages = {
+        pages: dict[tuple[str, str], Callable[[], Any]] = {
             ("GET", "journal"): lambda: self._read_journal(parse_qs(parts.query)),
             ("GET", "stats"): self._journal.stats,
             ("GET", "sensors"): lambda: [sensor.as_json() for _, sensor in sorted(self._state.sensors.items())],
             ("POST", "fault"): lambda: self._set_fault(request.body),
+            ("GET", "fault"): lambda: {"left": self._left},
             ("DELETE", "fault"): self._clear_fault,
             ("POST", "database"): lambda: self._set_database(request.body),
         }

@@ -14,7 +14,7 @@ NAMES = ("localhost", "127.0.0.1", "::1")
 
 
 def issue(folder: Path) -> None:
-    """Write `ca.pem`, `server.pem` and `server.key`, good for localhost, 127.0.0.1 and ::1; the key is ours to read alone."""
+    """Write `ca.pem`, `server.pem` and `server.key`, good for `NAMES`; the key is for its owner alone to read."""
     folder.mkdir(parents=True, exist_ok=True)
     authority = trustme.CA()
     server = authority.issue_cert(*NAMES)

@@ -99,9 +99,7 @@ class Si1145:
 
     def _write_register(self, register: int, value: int) -> None:
         if register not in WRITABLE:
-            raise PartError(
-                f"SI1145: write of 0x{value:02X} to register 0x{register:02X}, which is not writable"
-            )
+            raise PartError(f"SI1145: write of 0x{value:02X} to register 0x{register:02X}, which is not writable")
         self._registers[register] = value
         if register == COMMAND:
             self._command(value)

@@ -131,9 +131,7 @@ class W5500:
             self._address |= mosi
         else:
             if mosi & 0x03:
-                raise PartError(
-                    f"W5500: control byte 0x{mosi:02X} asks for fixed-length mode, which is not modelled"
-                )
+                raise PartError(f"W5500: control byte 0x{mosi:02X} asks for fixed-length mode, which is not modelled")
             self._control = mosi
         self._phase += 1
         return MISO_IDLE
@@ -182,9 +180,7 @@ class W5500:
             if value & MR_RST:
                 self.reset()
             elif value:
-                raise PartError(
-                    f"W5500: MR 0x{value:02X}: only RST is modelled (plantkeeper_sim/parts/w5500.py)"
-                )
+                raise PartError(f"W5500: MR 0x{value:02X}: only RST is modelled (plantkeeper_sim/parts/w5500.py)")
         elif address == IR:
             self._registers[IR] &= ~value & 0xFF
         elif address == PHYCFGR:

@@ -232,12 +232,8 @@ class TcpSocket:
             raise self._error(f"CONNECT in state 0x{self._state:02X}; it needs SOCK_INIT (0x13)")
         address = IPv4Address(bytes(self._registers[DIPR : DIPR + 4]))
         self._enter(SOCK_SYNSENT)
-        self._connection = (
-            self._chip.network.connect(address, self._word(DPORT), self) if self._chip.link_up else None
-        )
-        formula = (
-            arp_timeout_s if self._connection is None and self._chip.is_local(address) else tcp_timeout_s
-        )
+        self._connection = self._chip.network.connect(address, self._word(DPORT), self) if self._chip.link_up else None
+        formula = arp_timeout_s if self._connection is None and self._chip.is_local(address) else tcp_timeout_s
         self._arm_timeout(formula(self._chip.retry_time_s, self._chip.retry_count))
 
     def _disconnect(self) -> None:
@@ -257,9 +253,7 @@ class TcpSocket:
 
     def _send(self) -> None:
         if self._state not in {SOCK_ESTABLISHED, SOCK_CLOSE_WAIT}:
-            raise self._error(
-                f"SEND in state 0x{self._state:02X}; it needs SOCK_ESTABLISHED or SOCK_CLOSE_WAIT"
-            )
+            raise self._error(f"SEND in state 0x{self._state:02X}; it needs SOCK_ESTABLISHED or SOCK_CLOSE_WAIT")
         end = self._word(TX_WR)
         length = (end - self._sent_up_to) & 0xFFFF
         free = len(self._tx) - self._in_flight()
@@ -277,9 +271,7 @@ class TcpSocket:
         """RECV: the program has read up to Sn_RX_RD; the window opens by that."""
         read_to = self._word(RX_RD)
         if (read_to - self._rx_read) & 0xFFFF > (self._rx_write - self._rx_read) & 0xFFFF:
-            raise self._error(
-                f"RECV with Sn_RX_RD 0x{read_to:04X} beyond what was received (0x{self._rx_write:04X})"
-            )
+            raise self._error(f"RECV with Sn_RX_RD 0x{read_to:04X} beyond what was received (0x{self._rx_write:04X})")
         self._rx_read = read_to
         self._fill()
 

@@ -94,9 +94,10 @@ def test_plain_http_and_old_tls_get_no_answer(backend: Backend) -> None:
         plain.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert b"HTTP" not in plain.recv(100)
     context = ssl.create_default_context(cafile=str(backend.ca))
-    with pytest.warns(DeprecationWarning):
-        context.minimum_version = ssl.TLSVersion.TLSv1
+    with pytest.warns(DeprecationWarning, match="TLSv1_1 is deprecated"):
         context.maximum_version = ssl.TLSVersion.TLSv1_1
+    with pytest.warns(DeprecationWarning, match="TLSv1 is deprecated"):
+        context.minimum_version = ssl.TLSVersion.TLSv1
     with (
         socket.create_connection(("127.0.0.1", backend.port), timeout=10) as plain,
         pytest.raises((ssl.SSLError, OSError)),
@@ -138,7 +139,10 @@ def test_close_after_apply_writes_and_says_nothing(backend: Backend) -> None:
     with pytest.raises(requests.exceptions.ConnectionError):
         backend.patch()
     assert backend.patch().status_code == 200
-    assert [(e["effect"], e["duplicate"]) for e in backend.client.journal()] == [("applied", False), ("unchanged", True)]
+    assert [(e["effect"], e["duplicate"]) for e in backend.client.journal()] == [
+        ("applied", False),
+        ("unchanged", True),
+    ]
 
 
 def test_delay_and_redirect(backend: Backend) -> None:
@@ -158,7 +162,10 @@ def test_a_fault_can_be_taken_back(backend: Backend) -> None:
 @pytest.mark.parametrize(
     ("settings", "named"),
     [
-        ({"name": "nonsense"}, "no fault named 'nonsense'; there are close, close_after_apply, delay, redirect, status"),
+        (
+            {"name": "nonsense"},
+            "no fault named 'nonsense'; there are close, close_after_apply, delay, redirect, status",
+        ),
         ({"name": "status", "status": 200}, "status 200; expected 400"),
         ({"name": "status", "colour": "red"}, "settings"),
         ({"name": "close", "count": 0}, "fault count 0"),

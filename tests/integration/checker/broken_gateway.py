@@ -5,8 +5,7 @@ Takes `serve` and `forward` as plantkeeper-proxy does. The checker must find wha
 
 import os
 import sys
-
-from flask import Flask
+from typing import Any
 
 from plantkeeper_proxy import server
 from plantkeeper_proxy.__main__ import main
@@ -28,7 +27,7 @@ class LossyStore(ReadingStore):
 
 
 class LossyServer(server.GatewayServer):
-    def load(self) -> Flask:
+    def load(self) -> Any:
         return create_app(LossyStore(self._settings.database_dsn, connections=self._settings.threads))
 
 

@@ -171,7 +171,9 @@ def test_a_gateway_that_dies_at_once_is_shown_with_its_log(tmp_path: Path) -> No
 
 def test_a_process_that_will_not_go_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("plantkeeper_hil.stack.service.END_TIMEOUT_S", 0.3)
-    script = "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+    script = (
+        "import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); print('up', flush=True); time.sleep(60)"
+    )
     service = Service.start("stubborn", [sys.executable, "-c", script], log_dir=tmp_path, environment={})
     service.wait_ready(lambda: "up" in service.log.read_text(), timeout_s=10)
     assert service.end() == -signal.SIGKILL

@@ -106,9 +106,7 @@ def test_a_path_id_that_is_no_int32_is_a_500(state: State, path_id: str) -> None
         ("id", "7", "integer"),
     ],
 )
-def test_a_value_of_the_wrong_type_is_a_500_and_stores_nothing(
-    state: State, field: str, value: Any, kind: str
-) -> None:
+def test_a_value_of_the_wrong_type_is_a_500_and_stores_nothing(state: State, field: str, value: Any, kind: str) -> None:
     given_ = patch(state, {**GOOD, field: value})
     assert (given_.status, given_.effect) == (500, Effect.NONE)
     assert given_.body["error"].startswith(f"invalid input syntax for type {kind}: ")
@@ -145,9 +143,7 @@ def test_a_body_over_the_limit_is_a_413(state: State) -> None:
     assert (given_.status, given_.body) == (413, {"statusCode": 413, "message": "request entity too large"})
 
 
-@pytest.mark.parametrize(
-    ("method", "path"), [("PUT", "/api/v1/sensors/1"), ("PATCH", "/api/v1/sensors"), ("GET", "/")]
-)
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/api/v1/sensors/1"), ("PATCH", "/api/v1/sensors"), ("GET", "/")])
 def test_other_methods_and_paths_are_a_404(state: State, method: str, path: str) -> None:
     given_ = answer(Request(method, path, JSON, b"{}"), state)
     assert given_.status == 404

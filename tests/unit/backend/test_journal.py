@@ -14,7 +14,9 @@ from plantkeeper_sim.backend.journal import Entry, Journal, rank
 from plantkeeper_sim.backend.state import Effect
 
 
-def record(journal: Journal, key: str | None, sensor_id: int = 1, status: int = 200, effect: Effect = Effect.APPLIED) -> Entry:
+def record(
+    journal: Journal, key: str | None, sensor_id: int = 1, status: int = 200, effect: Effect = Effect.APPLIED
+) -> Entry:
     headers = {} if key is None else {"idempotency-key": key}
     request = Request("PATCH", f"/api/v1/sensors/{sensor_id}", headers, b"{}")
     return journal.record(request, Answer(status, None, effect, sensor_id), monotonic_s=1.0, time_s=2.0)

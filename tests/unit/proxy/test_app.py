@@ -1,0 +1,106 @@
+"""The application over a store in memory: every answer's status, body and headers."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from flask.testing import FlaskClient
+
+from plantkeeper_proxy.app import create_app
+from plantkeeper_proxy.errors import StoreError
+from plantkeeper_proxy.message import Reading
+from plantkeeper_proxy.store import Stored
+
+
+class MemoryStore:
+    def __init__(self) -> None:
+        self.readings: list[Reading] = []
+        self.down: str | None = None
+
+    def store(self, reading: Reading) -> Stored:
+        self.check()
+        for known in self.readings:
+            if reading.key is not None and (known.device_id, known.key) == (reading.device_id, reading.key):
+                return Stored.REPEATED if known.values == reading.values else Stored.KEY_REUSED
+        self.readings.append(reading)
+        return Stored.NEW
+
+    def check(self) -> None:
+        if self.down:
+            raise StoreError(self.down)
+
+
+@pytest.fixture
+def store() -> MemoryStore:
+    return MemoryStore()
+
+
+@pytest.fixture
+def client(store: MemoryStore) -> FlaskClient:
+    return create_app(store).test_client()
+
+
+def post(client: FlaskClient, body: Any, **headers: str) -> Any:
+    data = body if isinstance(body, bytes) else json.dumps(body)
+    return client.post("/sensor-data", data=data, headers={k.replace("_", "-"): v for k, v in headers.items()})
+
+
+def test_a_stored_reading_is_answered_200(client: FlaskClient, store: MemoryStore) -> None:
+    answer = post(client, {"id": 7, "temperature": 21}, Idempotency_Key='"3-42"')
+    assert (answer.status_code, answer.json) == (200, {"message": "stored"})
+    assert ("Content-Length", str(len(answer.data))) in list(answer.headers)
+    assert store.readings == [Reading(7, 21.0, None, None, key="3-42")]
+
+
+def test_a_repeat_is_answered_alike_and_stored_once(client: FlaskClient, store: MemoryStore) -> None:
+    answers = [post(client, {"id": 7, "light": 5}, Idempotency_Key='"3-42"') for _ in range(2)]
+    assert [(a.status_code, a.data) for a in answers] == [(200, answers[0].data)] * 2
+    assert len(store.readings) == 1
+
+
+def test_a_key_used_for_another_reading_is_a_422(client: FlaskClient) -> None:
+    post(client, {"id": 7, "light": 5}, Idempotency_Key='"3-42"')
+    answer = post(client, {"id": 7, "light": 6}, Idempotency_Key='"3-42"')
+    assert answer.status_code == 422
+    assert answer.json == {"error": 'Idempotency-Key "3-42" was used by device 7 for another reading'}
+
+
+def test_a_refusal_says_why(client: FlaskClient, store: MemoryStore) -> None:
+    answer = post(client, {"id": 7, "temperature": 200})
+    assert answer.status_code == 400
+    assert answer.json == {"error": "temperature is 200; accepted are -40…85, or null"}
+    assert store.readings == []
+
+
+def test_too_large_is_a_413(client: FlaskClient) -> None:
+    answer = post(client, b"x" * 5000)
+    assert (answer.status_code, answer.json) == (413, {"error": "the body is over 4096 bytes"})
+
+
+def test_a_store_that_is_down_is_a_503_with_retry_after(client: FlaskClient, store: MemoryStore) -> None:
+    store.down = "no connection"
+    answer = post(client, {"id": 7})
+    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
+    assert answer.json == {"error": "the reading was not stored; send it again"}
+    assert client.get("/healthz").status_code == 200
+    ready = client.get("/readyz")
+    assert (ready.status_code, ready.json) == (503, {"status": "not ready", "reason": "no connection"})
+
+
+def test_health_and_readiness(client: FlaskClient) -> None:
+    assert client.get("/healthz").json == {"status": "ok"}
+    assert client.get("/readyz").json == {"status": "ready"}
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "status"), [("GET", "/sensor-data", 405), ("POST", "/", 404), ("PUT", "/sensor-data", 405)]
+)
+def test_other_requests_have_a_json_error(client: FlaskClient, method: str, path: str, status: int) -> None:
+    answer = client.open(path, method=method)
+    assert answer.status_code == status
+    assert answer.json is not None
+    assert f"{method} {path}" in answer.json["error"]
+    if status == 405:
+        assert "POST" in answer.headers["Allow"]
