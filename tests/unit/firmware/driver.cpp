@@ -1,0 +1,200 @@
+// firmware/lib on the host: one request a line on stdin, one answer a line on stdout, bytes in hex.
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include <iostream>
+#include <sstream>
+#include <string>
+#include <vector>
+
+#include "bootcount.h"
+#include "config.h"
+#include "crc16.h"
+#include "dht11_frame.h"
+#include "http_answer.h"
+#include "message.h"
+#include "queue.h"
+#include "scales.h"
+#include "text.h"
+
+namespace {
+
+typedef std::vector<uint8_t> Bytes;
+
+Bytes from_hex(const std::string &text)
+{
+    Bytes bytes;
+    for (size_t i = 0; i + 1 < text.size(); i += 2)
+        bytes.push_back(static_cast<uint8_t>(strtoul(text.substr(i, 2).c_str(), NULL, 16)));
+    return bytes;
+}
+
+std::string to_hex(const void *data, size_t length)
+{
+    std::string text;
+    for (size_t i = 0; i < length; i++) {
+        char pair[3];
+        snprintf(pair, sizeof pair, "%02x", static_cast<const uint8_t *>(data)[i]);
+        text += pair;
+    }
+    return text;
+}
+
+long number(std::istringstream &words)
+{
+    std::string word;
+    words >> word;
+    return strtol(word.c_str(), NULL, 10);
+}
+
+Bytes bytes(std::istringstream &words)
+{
+    std::string word;
+    words >> word;
+    return from_hex(word);
+}
+
+std::string config(std::istringstream &words)
+{
+    Bytes record = bytes(words);
+    pk::Config read;
+    if (!pk::decode_config(record.data(), &read)) return "refused";
+    uint8_t again[pk::CONFIG_BYTES];
+    pk::encode_config(read, again);
+    return to_hex(again, sizeof again);
+}
+
+std::string boot(std::istringstream &words)
+{
+    Bytes given = bytes(words);
+    uint8_t slots[pk::BOOT_SLOTS][pk::BOOT_SLOT_BYTES];
+    for (size_t i = 0; i < given.size(); i++) slots[i / pk::BOOT_SLOT_BYTES][i % pk::BOOT_SLOT_BYTES] = given[i];
+    pk::BootCounter next = pk::next_boot(slots);
+    uint8_t slot[pk::BOOT_SLOT_BYTES];
+    pk::encode_boot(next.count, slot);
+    std::ostringstream out;
+    out << next.count << ' ' << int(next.slot) << ' ' << to_hex(slot, sizeof slot);
+    return out.str();
+}
+
+std::string dht11(std::istringstream &words)
+{
+    Bytes high_us = bytes(words);
+    pk::Dht11Frame frame = {0, 0};
+    std::ostringstream out;
+    out << pk::decode_dht11(high_us.data(), &frame) << ' ' << frame.temperature_tenths << ' ' << frame.humidity_tenths;
+    return out.str();
+}
+
+std::string median(std::istringstream &words)
+{
+    std::vector<uint16_t> samples;
+    for (std::string word; words >> word;) samples.push_back(static_cast<uint16_t>(strtoul(word.c_str(), NULL, 10)));
+    return std::to_string(pk::median(samples.data(), static_cast<uint8_t>(samples.size())));
+}
+
+std::string request(std::istringstream &words)
+{
+    std::vector<char> buffer(static_cast<size_t>(number(words)));
+    pk::TextWriter out(buffer.data(), static_cast<uint16_t>(buffer.size()));
+    pk::Config to = pk::default_config();
+    to.id = static_cast<int32_t>(number(words));
+    Bytes gateway = bytes(words);
+    for (size_t i = 0; i < 4; i++) to.gateway[i] = gateway[i];
+    to.gateway_port = static_cast<uint16_t>(number(words));
+    uint32_t boot_count = static_cast<uint32_t>(number(words));
+    pk::Reading reading;
+    reading.seq = static_cast<uint32_t>(number(words));
+    reading.taken_at = 0;
+    reading.attempts = 0;
+    reading.temperature_tenths = static_cast<int16_t>(number(words));
+    reading.humidity = static_cast<uint8_t>(number(words));
+    reading.light = static_cast<uint16_t>(number(words));
+    uint32_t age_s = static_cast<uint32_t>(number(words));
+    bool whole = pk::write_request(out, to, boot_count, reading, age_s);
+    return (whole ? "whole " : "cut ") + to_hex(out.text(), out.length());
+}
+
+std::string http(std::istringstream &words)
+{
+    pk::HttpAnswer answer;
+    for (std::string word; words >> word;) {
+        if (word == "close") {
+            answer.close();
+        } else {
+            Bytes piece = from_hex(word);
+            answer.feed(piece.data(), static_cast<uint16_t>(piece.size()));
+        }
+    }
+    return std::to_string(answer.state()) + " " + std::to_string(answer.status());
+}
+
+std::string queue(std::istringstream &words)
+{
+    pk::ReadingQueue ring;
+    std::string out;
+    for (std::string word; words >> word;) {
+        if (word == "pop") {
+            ring.pop();
+        } else {
+            pk::Reading reading = {static_cast<uint32_t>(strtoul(word.c_str(), NULL, 10)), 0, 0, 0, 0, 0}, dropped;
+            if (ring.push(reading, &dropped)) out += "dropped:" + std::to_string(dropped.seq) + " ";
+        }
+    }
+    out += "left:";
+    while (!ring.empty()) {
+        out += std::to_string(ring.oldest().seq) + ",";
+        ring.pop();
+    }
+    return out;
+}
+
+std::string text(std::istringstream &words)
+{
+    std::string kind;
+    words >> kind;
+    std::vector<char> buffer(static_cast<size_t>(number(words)));
+    pk::TextWriter out(buffer.data(), static_cast<uint16_t>(buffer.size()));
+    if (kind == "number") out.number(static_cast<uint32_t>(number(words)));
+    if (kind == "signed") out.signed_number(static_cast<int32_t>(number(words)));
+    if (kind == "tenths") out.tenths(static_cast<int16_t>(number(words)));
+    if (kind == "hex8") out.hex8(static_cast<uint8_t>(number(words)));
+    if (kind == "address") out.address(bytes(words).data());
+    return (out.overflowed() ? "cut " : "whole ") + std::string(buffer.empty() ? "" : out.text());
+}
+
+std::string answer_to(const std::string &line)
+{
+    std::istringstream words(line);
+    std::string name;
+    words >> name;
+    if (name == "crc") {
+        Bytes data = bytes(words);
+        return std::to_string(pk::crc16(data.data(), static_cast<uint16_t>(data.size())));
+    }
+    if (name == "default_config") {
+        uint8_t record[pk::CONFIG_BYTES];
+        pk::encode_config(pk::default_config(), record);
+        return to_hex(record, sizeof record);
+    }
+    if (name == "config") return config(words);
+    if (name == "boot") return boot(words);
+    if (name == "dht11") return dht11(words);
+    if (name == "humidity") return std::to_string(pk::humidity_percent(static_cast<uint16_t>(number(words))));
+    if (name == "light") return std::to_string(pk::light_level(static_cast<uint16_t>(number(words))));
+    if (name == "median") return median(words);
+    if (name == "request") return request(words);
+    if (name == "http") return http(words);
+    if (name == "queue") return queue(words);
+    if (name == "text") return text(words);
+    return "unknown request";
+}
+
+}  // namespace
+
+int main()
+{
+    for (std::string line; std::getline(std::cin, line);) std::cout << answer_to(line) << std::endl;
+    return 0;
+}
