@@ -38,24 +38,25 @@ bool ready;
 
 }  // namespace
 
-bool begin()
+Result begin()
 {
     uint8_t part;
     ready = false;
     twi::begin();
-    if (!read8(REG_PART_ID, &part) || part != PART_ID) return false;
-    if (!write8(REG_COMMAND, COMMAND_RESET)) return false;
+    if (!read8(REG_PART_ID, &part) || part != PART_ID) return SILENT;
+    if (!write8(REG_COMMAND, COMMAND_RESET)) return SILENT;
     clock::sleep_ms(RESET_MS);
-    if (!write8(REG_HW_KEY, HW_KEY) || !write8(REG_PARAM_WR, CHLIST_ALS_VISIBLE)) return false;
-    ready = command(COMMAND_PARAM_SET | PARAM_CHLIST) == OK;
-    return ready;
+    if (!write8(REG_HW_KEY, HW_KEY) || !write8(REG_PARAM_WR, CHLIST_ALS_VISIBLE)) return SILENT;
+    Result result = command(COMMAND_PARAM_SET | PARAM_CHLIST);
+    ready = result == OK;
+    return result;
 }
 
 Result read_visible(uint16_t *count)
 {
     uint8_t data[2];
-    if (!ready && !begin()) return SILENT;
-    Result result = command(COMMAND_ALS_FORCE);
+    Result result = ready ? OK : begin();
+    if (result == OK) result = command(COMMAND_ALS_FORCE);
     if (result == OK && !twi::read(ADDRESS, REG_ALS_VIS_DATA0, data, sizeof data)) result = SILENT;
     if (result != OK) {
         ready = false;  // set up again next time: the chip may have lost its power

@@ -7,7 +7,8 @@ namespace si1145 {
 
 enum Result { OK, SILENT, TIMED_OUT };
 
-bool begin();
+// Resets the chip and lets it measure visible light.
+Result begin();
 // Forces one measurement and reads its visible count.
 Result read_visible(uint16_t *count);
 

@@ -1,0 +1,279 @@
+"""What the firmware does when all goes well, and what it does when something does not."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from plantkeeper_sim.board import UnoBoard
+from plantkeeper_sim.net import Fault
+from plantkeeper_sim.parts.dht11 import Dht11Fault
+from plantkeeper_sim.provision import BoardConfig, eeprom_image
+
+STORED = b'HTTP/1.1 200 OK\r\nContent-Length: 20\r\nConnection: close\r\n\r\n{"message":"stored"}'
+LONGEST_BLOCK_S = 2.0
+
+
+def names(board: UnoBoard) -> list[str]:
+    return [event.name for event in board.events]
+
+
+def fields(board: UnoBoard, name: str) -> list[dict[str, str]]:
+    return [dict(event.fields) for event in board.events_named(name)]
+
+
+def answer(status: int, more: str = "", body: bytes = b"{}") -> bytes:
+    return f"HTTP/1.1 {status} X\r\nContent-Length: {len(body)}\r\n{more}\r\n".encode() + body
+
+
+def test_it_boots_takes_a_reading_and_delivers_it(board: UnoBoard, scripted: Any) -> None:
+    board.run_for(5)
+    assert names(board) == ["boot", "taken", "delivered"]
+    [boot] = fields(board, "boot")
+    assert (boot["id"], boot["boot"], boot["cause"]) == ("7", "1", "0x01")
+    assert re.fullmatch(r"0\.1\.0\+\w+(\.dirty)?", boot["fw"])
+    [taken] = board.events_named("taken")
+    assert taken.cycles < 4 * board.mcu.clock_hz
+    sensed = board.sensed(taken)
+    assert taken.fields["temperature"] == str(sensed.temperature_c)
+    body = json.loads(scripted.requests[0].partition(b"\r\n\r\n")[2])
+    assert body == {"id": 7, **{name: int(taken.fields[name]) for name in ("temperature", "humidity", "light")}}
+    assert b'Idempotency-Key: "1-1"\r\n' in scripted.requests[0]
+
+
+def test_readings_start_a_period_apart_to_the_millisecond(new_board: Callable[..., UnoBoard]) -> None:
+    board = new_board(period_s=8)
+    board.run_for(90)
+    frames = [frame.cycles / board.mcu.clock_hz for frame in board.dht11.history]
+    gaps = [later - earlier for earlier, later in itertools.pairwise(frames)]
+    assert len(frames) == 11
+    assert all(abs(gap - 8) < 0.001 for gap in gaps)
+
+
+def test_the_cpu_sleeps_between_readings(board: UnoBoard) -> None:
+    board.run_for(3600)
+    assert board.mcu.awake_cycles / board.mcu.cycles < 0.001
+
+
+def test_the_led_is_lit_while_it_works(board: UnoBoard) -> None:
+    board.run_for(20)
+    assert [level for _, level in board.led.edges] == [True, False]
+
+
+def test_one_seed_gives_one_run_cycle_for_cycle(new_board: Callable[..., UnoBoard]) -> None:
+    runs = []
+    for _ in range(2):
+        board = new_board(seed=5)
+        board.run_for(1000)
+        runs.append((board.lines, board.mcu.cycles, board.mcu.awake_cycles, board.led.edges))
+    assert runs[0] == runs[1]
+    other = new_board(seed=6)
+    other.run_for(1000)
+    assert other.lines != runs[0][0]
+
+
+def test_the_boot_number_grows_with_every_reset(new_board: Callable[..., UnoBoard]) -> None:
+    board = new_board()
+    board.run_for(3)
+    board.mcu.reset()
+    board.run_for(3)
+    again = new_board(eeprom=board.mcu.eeprom)
+    again.run_for(3)
+    assert [(e["boot"], e["cause"]) for e in fields(board, "boot")] == [("1", "0x01"), ("2", "0x02")]
+    assert [e["key"] for e in fields(board, "taken")] == ["1-1", "2-1"]
+    assert fields(again, "boot")[0]["boot"] == "3"
+
+
+@pytest.mark.parametrize("eeprom", [b"", eeprom_image(BoardConfig(7))[:20], bytes(1024)])
+def test_a_board_without_a_configuration_says_so_and_posts_nothing(
+    new_board: Callable[..., UnoBoard], eeprom: bytes, scripted: Any
+) -> None:
+    board = new_board(eeprom=eeprom)
+    board.run_for(600)
+    assert names(board) == ["boot", "unconfigured"]
+    assert fields(board, "boot")[0]["id"] == "0"
+    assert board.led.lit
+    assert scripted.requests == []
+
+
+# ---- sensors that fail -----------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [(Dht11Fault.SILENT, "silent"), (Dht11Fault.CHECKSUM, "checksum"), (Dht11Fault.CUT_SHORT, "timing")],
+)
+def test_a_failing_dht11_skips_the_reading(board: UnoBoard, fault: Dht11Fault, reason: str, scripted: Any) -> None:
+    board.dht11.fault = fault
+    board.run_for(310)
+    assert fields(board, "sensor") == [
+        {"name": "dht11", "reason": reason, "failures": "1"},
+        {"name": "dht11", "reason": reason, "failures": "2"},
+    ]
+    assert scripted.requests == []
+    board.dht11.fault = Dht11Fault.NONE
+    board.run_for(300)
+    assert [e["key"] for e in fields(board, "delivered")] == ["1-1"]
+
+
+def test_a_silent_si1145_skips_the_reading(board: UnoBoard, scripted: Any) -> None:
+    board.si1145.silent = True
+    board.run_for(5)
+    assert fields(board, "sensor") == [{"name": "si1145", "reason": "silent", "failures": "1"}]
+    assert scripted.requests == []
+
+
+def test_a_stuck_si1145_skips_the_reading_in_time(board: UnoBoard) -> None:
+    board.si1145.stuck = True
+    board.run_for(5)
+    assert fields(board, "sensor") == [{"name": "si1145", "reason": "timeout", "failures": "1"}]
+
+
+def test_an_unplugged_probe_skips_the_reading(board: UnoBoard) -> None:
+    board.soil.unplugged = True
+    board.run_for(5)
+    assert fields(board, "sensor") == [{"name": "soil", "reason": "open", "failures": "1"}]
+
+
+def test_all_sensors_failing_are_all_named(board: UnoBoard) -> None:
+    board.dht11.fault, board.si1145.silent, board.soil.unplugged = Dht11Fault.SILENT, True, True
+    board.run_for(5)
+    assert [e["name"] for e in fields(board, "sensor")] == ["dht11", "si1145", "soil"]
+
+
+# ---- answers that are not what they should be ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize("status", [400, 413, 422])
+def test_a_final_refusal_drops_the_reading_by_name(board: UnoBoard, scripted: Any, status: int) -> None:
+    scripted.answers = [answer(status), STORED]
+    board.run_for(310)
+    assert fields(board, "dropped") == [{"key": "1-1", "reason": "refused", "status": str(status)}]
+    assert [e["key"] for e in fields(board, "delivered")] == ["1-2"]
+
+
+@pytest.mark.parametrize("status", [201, 302, 404, 429, 500, 503])
+def test_any_other_status_is_tried_again(board: UnoBoard, scripted: Any, status: int) -> None:
+    scripted.answers = [answer(status, "Retry-After: 5\r\n"), STORED]
+    board.run_for(10)
+    assert fields(board, "undelivered") == [{"key": "1-1", "reason": "status", "status": str(status), "attempts": "1"}]
+    assert fields(board, "delivered") == [{"key": "1-1", "status": "200", "attempts": "2"}]
+    keys = [re.search(rb'Idempotency-Key: "(.*?)"', request)[1] for request in scripted.requests]  # type: ignore[index]
+    assert keys == [b"1-1", b"1-1"]
+
+
+@pytest.mark.parametrize(
+    ("broken", "reason"),
+    [
+        (None, "closed"),
+        (b"", "closed"),
+        (b"HTTP/1.1 20", "closed"),
+        (b"SSH-2.0-OpenSSH\r\n", "broken"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 20\r\n\r\n{", "broken"),
+        (b"HTTP/1.1 200 OK\r\nContent-Len", "broken"),
+    ],
+)
+def test_a_broken_answer_is_named_and_tried_again(
+    board: UnoBoard, scripted: Any, broken: bytes | None, reason: str
+) -> None:
+    scripted.answers = [broken, STORED]
+    board.run_for(10)
+    assert [e["reason"] for e in fields(board, "undelivered")] == [reason]
+    assert [e["key"] for e in fields(board, "delivered")] == ["1-1"]
+
+
+def test_a_swallowed_answer_times_out_and_the_key_is_the_same(board: UnoBoard, scripted: Any) -> None:
+    board.network.fault_of = lambda index: Fault(swallow_answer=index == 1)
+    board.run_for(10)
+    assert [e["reason"] for e in fields(board, "undelivered")] == ["timeout"]
+    assert fields(board, "delivered")[0]["attempts"] == "2"
+    assert (
+        scripted.requests[0].partition(b"Idempotency")[2][:12] == scripted.requests[1].partition(b"Idempotency")[2][:12]
+    )
+
+
+def test_a_slow_answer_within_two_seconds_is_heard(board: UnoBoard) -> None:
+    board.network.fault_of = lambda _index: Fault(extra_latency_s=1.8)
+    board.run_for(10)
+    assert fields(board, "delivered") == [{"key": "1-1", "status": "200", "attempts": "1"}]
+
+
+def test_an_answer_in_single_bytes_is_heard(board: UnoBoard) -> None:
+    board.network.fault_of = lambda _index: Fault(trickle_bytes=1, trickle_gap_s=0.01)
+    board.run_for(10)
+    assert fields(board, "delivered") == [{"key": "1-1", "status": "200", "attempts": "1"}]
+
+
+def test_an_answer_that_trickles_too_long_is_given_up_after_two_seconds(board: UnoBoard) -> None:
+    board.network.fault_of = lambda index: Fault(trickle_bytes=1, trickle_gap_s=0.5) if index == 1 else Fault()
+    board.run_for(12)
+    first = board.network.exchanges[0]
+    [failed] = board.events_named("undelivered")
+    assert failed.fields["reason"] == "timeout"
+    assert (failed.cycles - first.sent_cycles) / board.mcu.clock_hz < LONGEST_BLOCK_S + 0.5
+    assert len(board.events_named("delivered")) == 1
+
+
+# ---- networks that are not what they should be ----------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("fault", "reason"),
+    [(Fault(refuse=True), "connect"), (Fault(unreachable=True), "connect"), (Fault(lose_request=True), "timeout")],
+)
+def test_a_failing_connection_is_named_and_tried_again(board: UnoBoard, fault: Fault, reason: str) -> None:
+    board.network.fault_of = lambda index: fault if index == 1 else Fault()
+    board.run_for(10)
+    assert [e["reason"] for e in fields(board, "undelivered")] == [reason]
+    assert fields(board, "delivered")[0]["attempts"] == "2"
+
+
+def test_no_attempt_blocks_longer_than_two_seconds(board: UnoBoard) -> None:
+    board.network.fault_of = lambda _index: Fault(unreachable=True)
+    board.run_for(20)
+    failed = [event.cycles / board.mcu.clock_hz for event in board.events_named("undelivered")]
+    opened = [exchange.opened_cycles / board.mcu.clock_hz for exchange in board.network.exchanges]
+    assert len(failed) == len(opened) == 3
+    assert all(end - begin < LONGEST_BLOCK_S for begin, end in zip(opened, failed, strict=True))
+
+
+def test_without_a_link_readings_wait_and_go_out_in_order_with_their_age(board: UnoBoard, scripted: Any) -> None:
+    board.w5500.link_up = False
+    board.run_for(610)
+    assert [e["key"] for e in fields(board, "taken")] == ["1-1", "1-2", "1-3"]
+    assert {e["reason"] for e in fields(board, "undelivered")} == {"nolink"}
+    board.w5500.link_up = True
+    board.run_for(300)
+    assert [e["key"] for e in fields(board, "delivered")] == ["1-1", "1-2", "1-3", "1-4"]
+    ages = [json.loads(request.partition(b"\r\n\r\n")[2]).get("age_s", 0) for request in scripted.requests]
+    assert ages == [900, 600, 300, 0]
+
+
+def test_a_full_queue_drops_the_oldest_by_name(board: UnoBoard) -> None:
+    board.w5500.link_up = False
+    board.run_for(300 * 9 + 10)
+    assert [e["key"] for e in fields(board, "taken")] == [f"1-{n}" for n in range(1, 11)]
+    assert fields(board, "dropped") == [{"key": f"1-{n}", "reason": "full", "status": "0"} for n in (1, 2)]
+    board.w5500.link_up = True
+    board.run_for(300)
+    assert [e["key"] for e in fields(board, "delivered")] == [f"1-{n}" for n in range(4, 12)]
+
+
+def test_a_missing_w5500_is_named(board: UnoBoard) -> None:
+    board.mcu.spi.attach(lambda _mosi: 0xFF)
+    board.run_for(30)
+    assert "no_w5500" in names(board)
+    assert len(board.events_named("taken")) == 1
+
+
+def test_the_stack_never_comes_near_static_data(new_board: Callable[..., UnoBoard]) -> None:
+    board = new_board(period_s=4)
+    board.network.fault_of = lambda index: Fault(swallow_answer=index % 3 == 0, refuse=index % 5 == 0)
+    board.run_for(300)
+    free = board.mcu.lowest_sp - board.mcu.firmware.stack_limit
+    assert free > 256, f"{free} bytes between the stack and static data"
