@@ -191,6 +191,7 @@ class Connection:
     def send(self, data: bytes) -> None:
         """Bytes from the chip to the peer."""
         exchange = self._exchange
+        sent_monotonic_s = time.monotonic()  # before: the peer may have worked by the time that sendall returns
         if not self._fault.lose_request and self._socket is not None:
             try:
                 self._socket.sendall(data)
@@ -198,7 +199,7 @@ class Connection:
                 self._later(ROUND_TRIP_S, self._broken)
                 return
         exchange.sent += data
-        exchange.sent_cycles, exchange.sent_monotonic_s = self._clock.cycles, time.monotonic()
+        exchange.sent_cycles, exchange.sent_monotonic_s = self._clock.cycles, sent_monotonic_s
         self._later(ROUND_TRIP_S, self._endpoint.acknowledged)
         self._expect(self._network.latency_s)
 

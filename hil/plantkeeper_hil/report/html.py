@@ -44,6 +44,7 @@ def render(report: RunReport) -> str:
     )
     for index, device in enumerate(report.devices):
         _add_device(figure, device, COLOURS[index % len(COLOURS)])
+    figure.update_xaxes(dtick=tick_h(report.hours))
     figure.update_xaxes(title_text="virtual time, h", row=len(QUANTITIES) + 1, col=1)
     figure.update_layout(
         height=1250,
@@ -54,6 +55,11 @@ def render(report: RunReport) -> str:
     )
     plots = figure.to_html(include_plotlyjs=True, full_html=False, config={"displaylogo": False})
     return PAGE.format(verdict=_verdict(report), rows=_rows(report), findings=_findings(report), plots=plots)
+
+
+def tick_h(hours: float) -> float:
+    """Hours between two grid lines: about eight of them, at even times of the day."""
+    return next((step for step in (0.25, 0.5, 1, 3, 6, 12, 24) if hours / step <= 9), 24.0 * max(1, round(hours / 216)))
 
 
 def _add_device(figure: go.Figure, device: DeviceLine, colour: str) -> None:
@@ -126,7 +132,7 @@ def _verdict(report: RunReport) -> str:
 def _rows(report: RunReport) -> str:
     facts = {name: value for name, value in summary(report).items() if name != "findings"}
     return "".join(
-        f"<tr><th>{escape(name.replace('_', ' '))}</th><td>{escape(str(value))}</td></tr>"
+        f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(str(value))}</dd></div>"
         for name, value in facts.items()
     )
 
@@ -146,9 +152,11 @@ PAGE = """<!doctype html>
 <title>PlantKeeper: a virtual day</title>
 <style>
 body {{ font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem auto; max-width: 75rem; padding: 0 1rem; color: #222; }}
-table {{ border-collapse: collapse; columns: 2; }}
-th {{ text-align: left; font-weight: normal; color: #555; padding: .1rem 1.2rem .1rem 0; }}
-td {{ font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }}
+dl {{ columns: 17rem auto; column-gap: 2.5rem; margin: 0; }}
+dl div {{ display: flex; justify-content: space-between; gap: 1rem; break-inside: avoid; }}
+dl div {{ border-bottom: 1px solid #eee; }}
+dt {{ color: #555; white-space: nowrap; }}
+dd {{ margin: 0; font-variant-numeric: tabular-nums; overflow: hidden; text-overflow: ellipsis; }}
 .good {{ color: #17693a; font-weight: 600; }}
 .bad {{ color: #b00020; font-weight: 600; }}
 </style>
@@ -156,7 +164,7 @@ td {{ font-variant-numeric: tabular-nums; overflow-wrap: anywhere; }}
 <body>
 <h1>PlantKeeper: a virtual day</h1>
 {verdict}
-<table>{rows}</table>
+<dl>{rows}</dl>
 {findings}
 <h2>Readings over virtual time</h2>
 {plots}

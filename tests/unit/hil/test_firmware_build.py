@@ -1,0 +1,56 @@
+"""What the build does around PlatformIO: sizes, the SCons package, the choice of a toolchain."""
+
+from __future__ import annotations
+
+import json
+import socket
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from plantkeeper_hil.firmware import registry
+from plantkeeper_hil.firmware.scons_shim import version_asked_for, write_package
+from plantkeeper_hil.firmware.size import Section, Size, size_of
+
+
+@given(st.integers(0, 30_000), st.integers(0, 900), st.integers(0, 900), st.integers(0, 900))
+def test_flash_and_ram_are_counted_as_avr_size_does(text: int, data: int, bss: int, eeprom: int) -> None:
+    sections = [
+        Section(0, text, in_file=True),
+        Section(0x800100, data, in_file=True),
+        Section(0x800100 + data, bss, in_file=False),
+        Section(0x810000, eeprom, in_file=True),
+    ]
+    assert size_of(sections) == Size(flash_bytes=text + data, ram_bytes=data + bss)
+
+
+@pytest.mark.parametrize(
+    ("requirement", "version"), [("~4.41101.0", "4.41101.0"), ("^1.2", "1.2"), ("3.0", "3.0"), (">=2.1", "2.1")]
+)
+def test_the_version_that_is_asked_for(requirement: str, version: str) -> None:
+    assert version_asked_for(requirement) == version
+
+
+def test_the_scons_package_names_itself(tmp_path: Path) -> None:
+    package = write_package(tmp_path)
+    described, installed = (json.loads((package / name).read_text()) for name in ("package.json", ".piopm"))
+    assert described["name"] == installed["name"] == "tool-scons"
+    assert described["version"] == installed["version"]
+    assert "SCons.Script.Main" in (package / "scons.py").read_text()
+
+
+def test_packages_that_are_installed_need_no_network(tmp_path: Path) -> None:
+    environment = {"PLATFORMIO_CORE_DIR": str(tmp_path)}
+    assert not registry.packages_are_installed(environment)
+    folder = tmp_path / "platforms" / "atmelavr"
+    folder.mkdir(parents=True)
+    (folder / "platform.json").touch()
+    assert registry.use_registry(environment)
+
+
+def test_a_registry_that_nobody_answers_for_is_not_used() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+    assert not registry.registry_answers([f"localhost:{port}"])

@@ -1,0 +1,61 @@
+"""What is missing is installed where that is allowed, and named with its command where not."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+
+from plantkeeper_hil import project, system_packages
+from plantkeeper_hil.project import ProjectNotFoundError
+from plantkeeper_hil.system_packages import GROUPS, MissingPackagesError, Need
+
+ABSENT = Need("a frobnicator", lambda: False, ("frobnicator", "libfrob-dev"))
+
+
+def test_nothing_is_said_where_nothing_is_missing() -> None:
+    said: list[str] = []
+    system_packages.ensure([Need("air", lambda: True, ("air",))], say=said.append)
+    assert said == []
+
+
+def test_a_person_who_is_not_root_gets_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/apt-get")
+    with pytest.raises(MissingPackagesError) as error:
+        system_packages.ensure([ABSENT], say=print)
+    assert "a frobnicator" in str(error.value)
+    assert "sudo apt-get install --no-install-recommends frobnicator libfrob-dev" in str(error.value)
+
+
+def test_another_system_gets_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    with pytest.raises(MissingPackagesError, match="this system's package manager"):
+        system_packages.ensure([ABSENT], say=print)
+
+
+def test_root_installs_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    here = [False]
+    said: list[str] = []
+    ran: list[str] = []
+
+    def apt_get(*words: str) -> None:
+        ran.append(words[0])
+        here[0] = words[0] == "install"
+
+    monkeypatch.setattr("os.geteuid", lambda: 0)
+    monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/apt-get")
+    monkeypatch.setattr(system_packages, "_apt_get", apt_get)
+    system_packages.ensure([Need("a thing", lambda: here[0], ("thing",))], say=said.append)
+    assert ran == ["update", "install"]
+    assert said == ["installing Debian packages for a thing: thing"]
+
+
+def test_an_unknown_group_is_refused() -> None:
+    assert system_packages.main(["nonsense"]) == 2
+    assert set(GROUPS) == {"emulator", "firmware", "tests", "bench"}
+
+
+def test_outside_a_checkout_the_remedy_is_named(tmp_path: object) -> None:
+    with pytest.raises(ProjectNotFoundError, match="call the command from the checkout"):
+        project.find_project(tmp_path)  # type: ignore[arg-type]
