@@ -99,6 +99,7 @@ def _sim(project: Project, options: argparse.Namespace) -> int:
         words.append(f"--hil-gateway={options.gateway}")
     with TerminalObserver() as observer:
         status = int(pytest.main(words, plugins=[_Named(observer)]))
+        sys.stdout.flush()  # pytest's words first, also where they go to a file
         if observer.result is not None:
             print_table(observer.result.report, observer.console)
             observer.say(f"reports: {out / 'report.html'}, report.json, junit.xml; logs: {out / 'logs'}")
