@@ -12,10 +12,17 @@ import pytest
 from plantkeeper_hil.stack.postgres import Postgres
 
 
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A folder for a server of the test's own: Unix sockets need short paths, and root's server runs as nobody."""
+    with tempfile.TemporaryDirectory(prefix="plantkeeper-test-") as folder:
+        yield Path(folder)
+
+
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
     with tempfile.TemporaryDirectory(prefix="plantkeeper-test-") as folder:
-        server = Postgres(Path(folder) / "pg")
+        server = Postgres(Path(folder) / "pg", log_dir=Path(folder))
         server.start()
         yield server
         server.stop()

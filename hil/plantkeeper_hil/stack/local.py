@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import socket
 import sys
 import tempfile
@@ -129,15 +128,13 @@ class LocalStack:
         for name in reversed(list(self.services)):
             self.services.pop(name).end()
         if self._postgres is not None:
-            if self._postgres.log.exists():
-                shutil.copyfile(self._postgres.log, self.options.log_dir / "postgres.log")
             self._postgres.stop()
             self._postgres = None
         self._janitor.close()
 
     def _start_database(self) -> None:
         self.options.say("starting PostgreSQL")
-        postgres = Postgres(self._folder / "pg")
+        postgres = Postgres(self._folder / "pg", log_dir=self.options.log_dir)
         postgres.start()
         self._postgres = postgres
         self._janitor.watch_process(postgres.pid)

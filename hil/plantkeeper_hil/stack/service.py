@@ -65,8 +65,13 @@ class Service:
         log_dir: Path,
         environment: Mapping[str, str],
         inherit: Sequence[socket.socket] = (),
+        run_as: tuple[int, int] | None = None,
     ) -> Self:
         """Start a command in a session of its own, so that a Ctrl-C reaches the harness alone.
+
+        Args:
+            inherit: sockets that the child gets, under the same descriptors.
+            run_as: user and group id; None for our own.
 
         Raises:
             StackError: there is no such program.
@@ -84,6 +89,9 @@ class Service:
                     env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
                     pass_fds=[listener.fileno() for listener in inherit],
                     start_new_session=True,
+                    user=None if run_as is None else run_as[0],
+                    group=None if run_as is None else run_as[1],
+                    extra_groups=None if run_as is None else [],
                 )
         except OSError as error:
             raise StackError(f"{name}: cannot start {command[0]!r}: {error.strerror}") from error
@@ -117,10 +125,10 @@ class Service:
         if status is not None:
             raise StackError(f"{self.name} ended with status {status}; {self._tail()}")
 
-    def end(self) -> int:
-        """End it and wait; a process that does not go when asked is killed."""
+    def end(self, number: signal.Signals = signal.SIGTERM) -> int:
+        """End it with a signal and wait; a process that does not go when asked is killed."""
         if self.process.poll() is None:
-            self.process.send_signal(signal.SIGTERM)
+            self.process.send_signal(number)
             try:
                 self.process.wait(timeout=END_TIMEOUT_S)
             except subprocess.TimeoutExpired:

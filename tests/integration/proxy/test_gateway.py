@@ -126,10 +126,10 @@ def test_a_database_without_the_schema_is_not_ready(start_gateway: Callable[[str
 
 @pytest.mark.slow
 def test_it_survives_a_database_that_goes_and_comes_back(
-    start_gateway: Callable[[str], str], plantkeeper_db: Callable[..., object], tmp_path_factory: pytest.TempPathFactory
+    start_gateway: Callable[[str], str], plantkeeper_db: Callable[..., object], short_folder: Path
 ) -> None:
-    folder: Path = tmp_path_factory.mktemp("pg")
-    server = Postgres(folder / "pg")
+    folder = short_folder
+    server = Postgres(folder / "pg", log_dir=folder)
     server.start()
     try:
         dsn = server.create_database()
@@ -144,7 +144,7 @@ def test_it_survives_a_database_that_goes_and_comes_back(
         assert post(2) == 503
         assert requests.get(f"{gateway}/healthz", timeout=10).status_code == 200
         assert requests.get(f"{gateway}/readyz", timeout=10).status_code == 503
-        server = Postgres(folder / "pg")
+        server = Postgres(folder / "pg", log_dir=folder)
         server.start()
         assert post(3) == 200
         client = DatabaseClient(dsn)
