@@ -126,7 +126,9 @@ def test_a_device_that_the_backend_does_not_know_holds_up_no_other(
     start_forwarder()
     wait_for(lambda: (2, '"1-1"') in delivered(backend), "the known device's delivery")
     wait_for(lambda: database.waiting() == 2, "the outbox to hold what cannot be delivered yet")
-    assert next(e["status"] for e in backend.journal() if e["sensor_id"] == 99) == 401
+    wait_for(lambda: any(e["sensor_id"] == 99 for e in backend.journal()), "the unknown device's first attempt")
+    assert {e["status"] for e in backend.journal() if e["sensor_id"] == 99} == {401}
+    assert database.waiting() == 2
 
 
 def test_what_the_backend_never_takes_is_parked_and_named(
