@@ -15,7 +15,7 @@ nox.options.error_on_missing_interpreters = True
 
 CONSTRAINTS = "constraints.txt"
 PACKAGES = ("./sim", "./proxy", "./db", "./hil")
-TYPE_STUBS = ("types-cffi", "types-gunicorn", "types-psutil", "types-psycopg2", "types-requests")
+TYPE_STUBS = ("types-cffi", "types-psutil", "types-psycopg2", "types-requests")
 TEST_TOOLS = ("hypothesis", "pytest-timeout", "pytest-xdist")
 
 

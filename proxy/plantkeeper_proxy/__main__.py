@@ -49,9 +49,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _serve(listen_fd: int | None, environment: Mapping[str, str]) -> None:
-    from plantkeeper_proxy.server import GatewayServer  # noqa: PLC0415 - the forwarder does without a web server
+    from plantkeeper_proxy.server import run  # noqa: PLC0415 - the forwarder does without a web server
 
-    GatewayServer(gateway_settings(environment), listen_fd).run()
+    run(gateway_settings(environment), listen_fd)
 
 
 def _forward(ready_file: Path | None, environment: Mapping[str, str]) -> None:

@@ -5,6 +5,7 @@ GatewayError
 ├── MessageError        a request is not a reading; the sender is told why
 │   └── TooLargeError   its body is over the limit
 └── StoreError          PostgreSQL cannot take or give readings now
+    └── OverloadedError more readings wait than may
 """
 
 
@@ -26,3 +27,7 @@ class TooLargeError(MessageError):
 
 class StoreError(GatewayError):
     """PostgreSQL cannot take or give readings now."""
+
+
+class OverloadedError(StoreError):
+    """More readings wait to be stored than may; this one was not taken."""

@@ -1,8 +1,8 @@
-"""The forwarder: takes the oldest waiting reading of each device, sends it, marks what became of it.
+"""The forwarder: takes lanes of devices, sends their oldest readings, settles what became of them.
 
-One reading of a device is on its way at a time, so a device's readings arrive in order; several devices go side
-by side. A reading leaves the outbox only after the backend's 200 was read: a crash in between repeats it, with
-the same key.
+A lane belongs to one forwarder at a time, and a device's readings are sent one after the other: so they arrive in
+order, however many forwarders run. A reading leaves the outbox only after the backend's 200 was read; a crash in
+between repeats it, with the same key, once the dead forwarder's claim has run out.
 """
 
 from __future__ import annotations
@@ -12,17 +12,19 @@ import logging
 import os
 import queue
 import select
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
-from plantkeeper_proxy.backoff import delay_s
+from plantkeeper_proxy.breaker import Breaker
 from plantkeeper_proxy.errors import StoreError
-from plantkeeper_proxy.outbox import Head, Outbox
-from plantkeeper_proxy.upstream import Delivered, Outcome, Reject, Retry, Upstream
+from plantkeeper_proxy.lane import Report, work
+from plantkeeper_proxy.outbox import Claim, Outbox, Settlement
+from plantkeeper_proxy.upstream import Upstream
 
-LONGEST_WAIT_S = 30.0  # looks at the outbox at least so often, should a notification get lost
-STANDBY_S = 2.0
+LONGEST_WAIT_S = 30.0  # looks at the whole outbox so often, should a notification get lost
 RECONNECT_S = 1.0
+READINGS_A_CLAIM = 50
 log = logging.getLogger(__name__)
 
 
@@ -32,9 +34,10 @@ class Forwarder:
     Args:
         connect: opens the outbox.
         upstream: the backend.
-        connections: readings on their way at once.
-        random: 0 ≤ random() < 1, for the jitter of delays.
-        ready: called once the outbox is open and watched.
+        connections: devices that are sent for at once.
+        random: 0 ≤ random() < 1, for the jitter of pauses.
+        ready: called once the outbox is watched.
+        monotonic_s: a clock.
     """
 
     def __init__(
@@ -45,12 +48,17 @@ class Forwarder:
         connections: int,
         random: Callable[[], float],
         ready: Callable[[], None] = lambda: None,
+        monotonic_s: Callable[[], float] = time.monotonic,
     ) -> None:
         self._connect, self._upstream, self._random, self._ready = connect, upstream, random, ready
-        self._connections = connections
-        self._done: queue.SimpleQueue[tuple[Head, Outcome]] = queue.SimpleQueue()
+        self._connections, self._monotonic_s = connections, monotonic_s
+        self._lease_s = upstream.longest_attempt_s + 5.0
+        self._breaker = Breaker(random)
+        self._due_s: dict[int, float] = {}  # devices that may have something to send, and from when on
         self._busy: set[int] = set()
-        self._stopping = False
+        self._done: queue.SimpleQueue[Report] = queue.SimpleQueue()
+        self._scan_at_s = 0.0
+        self._stopping = self._fenced = False
         self._wake_read, self._wake_write = os.pipe()
         os.set_blocking(self._wake_read, False)
         os.set_blocking(self._wake_write, False)
@@ -65,85 +73,132 @@ class Forwarder:
         with ThreadPoolExecutor(self._connections, thread_name_prefix="upstream") as pool:
             while not self._stopping:
                 try:
-                    self._lead(pool)
+                    self._forward(pool)
                 except StoreError as error:
                     log.error("forwarding pauses: %s", error)  # noqa: TRY400 - the message says it all
                     self._wait(None, RECONNECT_S)
 
-    def _lead(self, pool: ThreadPoolExecutor) -> None:
+    def _forward(self, pool: ThreadPoolExecutor) -> None:
         """Forward over one connection to the outbox, until it fails or `stop`."""
         outbox = self._connect()
         try:
             outbox.listen()
             self._ready()
-            while not self._stopping and not outbox.lead():
-                self._wait(None, STANDBY_S)
-            self._forget_unfinished()
+            self._scan_at_s = 0.0
             while not self._stopping or self._busy:
-                due_in_s = self._dispatch(outbox, pool)
-                self._wait(outbox, due_in_s)
+                self._dispatch(outbox, pool)
+                if self._done.empty():
+                    self._wait(outbox, self._next_in_s())
                 self._settle(outbox)
         finally:
+            self._abandon()
             outbox.close()
 
-    def _dispatch(self, outbox: Outbox, pool: ThreadPoolExecutor) -> float:
-        """Send what is due; returns the seconds until something else will be."""
-        if self._stopping or len(self._busy) >= self._connections:
-            return LONGEST_WAIT_S
-        due_in_s = LONGEST_WAIT_S
-        for head in sorted(outbox.heads(self._busy), key=lambda head: head.due_in_s):
-            if head.due_in_s > 0:
-                due_in_s = min(due_in_s, head.due_in_s)
-            elif len(self._busy) < self._connections:
-                self._busy.add(head.reading.device_id)
-                pool.submit(self._send, head)
-        return due_in_s
+    def _dispatch(self, outbox: Outbox, pool: ThreadPoolExecutor) -> None:
+        """Claim the lanes of devices that are due, and send for them."""
+        now_s = self._monotonic_s()
+        if now_s >= self._scan_at_s:
+            self._scan_at_s = now_s + LONGEST_WAIT_S
+            self._notice(outbox.waiting_devices())
+        free = 0 if self._stopping else self._breaker.may_send(now_s, len(self._busy), self._connections)
+        due = [device_id for device_id, due_s in self._due_s.items() if due_s <= now_s and device_id not in self._busy]
+        if not free or not due:
+            return
+        claims, others = outbox.claim(due[:free], lease_s=self._lease_s, limit=READINGS_A_CLAIM)
+        for device_id, free_in_s in others.items():
+            self._due_s[device_id] = now_s + max(free_in_s, 0.05)
+        empty = [Settlement(claim.device_id) for claim in claims if not claim.readings]
+        if empty:
+            outbox.settle(empty)
+        for claim in claims:
+            del self._due_s[claim.device_id]
+            if claim.readings:
+                self._busy.add(claim.device_id)
+                pool.submit(self._work, claim, now_s + self._lease_s)
 
-    def _send(self, head: Head) -> None:
+    def _work(self, claim: Claim, lease_until_s: float) -> None:
         """In a thread of the pool: HTTP only."""
+        safe_until_s = lease_until_s - self._upstream.longest_attempt_s
+
+        def keep_on() -> bool:
+            """An attempt may be begun while it is sure to end within our claim."""
+            return not self._fenced and not self._stopping and self._monotonic_s() <= safe_until_s
+
         try:
-            outcome = self._upstream.send(head.reading)
-        except Exception as error:  # a bug here must not stop the device for ever
-            log.exception("reading %s of device %s", head.reading.reading_id, head.reading.device_id)
-            outcome = Retry(f"internal error: {error!r}")
-        self._done.put((head, outcome))
+            report = work(claim, self._upstream.send, keep_on=keep_on, random=self._random())
+        except Exception:  # a bug here must not stop the device for ever
+            log.exception("device %s", claim.device_id)
+            failed = Settlement(claim.device_id, attempts=claim.attempts + 1, delay_s=60.0)
+            report = Report(failed, more=False, backend_failed=None, backend_answered=False)
+        self._done.put(report)
         self._wake()
 
     def _settle(self, outbox: Outbox) -> None:
-        """Write down what became of the readings that came back."""
+        """Write down what became of the claims that came back."""
+        reports: list[Report] = []
         while not self._done.empty():
-            head, outcome = self._done.get()
-            self._busy.discard(head.reading.device_id)
-            self._mark(outbox, head, outcome)
+            reports.append(self._done.get())
+        if not reports:
+            return
+        now_s = self._monotonic_s()
+        for report in reports:
+            self._busy.discard(report.settlement.device_id)
+            self._count(report, now_s)
+        outbox.settle(report.settlement for report in reports)
+        for report in reports:
+            device_id = report.settlement.device_id
+            if report.more:
+                self._due_s[device_id] = now_s
+            elif report.settlement.error is not None:
+                self._due_s[device_id] = now_s + report.settlement.delay_s
 
-    def _mark(self, outbox: Outbox, head: Head, outcome: Outcome) -> None:
-        reading = head.reading
-        name = f"device {reading.device_id}, reading {reading.reading_id}, key {reading.idempotency_key}"
-        match outcome:
-            case Delivered():
-                outbox.delivered(reading.reading_id)
-            case Retry(error, after_s):
-                pause_s = delay_s(head.attempts + 1, self._random(), asked_s=after_s)
-                log.warning("%s: attempt %s failed, next in %.1f s: %s", name, head.attempts + 1, pause_s, error)
-                outbox.retry(reading.reading_id, pause_s, error)
-            case Reject(error):
-                log.error("%s: parked, the backend will never take it: %s", name, error)
-                outbox.park(reading.reading_id, error)
+    def _count(self, report: Report, now_s: float) -> None:
+        """Tell the breaker how the backend does."""
+        if report.backend_failed is not None:
+            was_open = self._breaker.is_open
+            self._breaker.failed(now_s, report.backend_failed.after_s)
+            if self._breaker.is_open and not was_open:
+                log.warning("the backend is down: one probe at a time from now on")
+        elif report.backend_answered:
+            if self._breaker.is_open:
+                log.warning("the backend is back")
+            self._breaker.succeeded()
 
-    def _forget_unfinished(self) -> None:
-        """After a lost connection: what came back meanwhile is not marked, so it will be sent again."""
+    def _next_in_s(self) -> float:
+        """How long nothing needs to be done, unless there is news."""
+        now_s = self._monotonic_s()
+        waits_s = [self._scan_at_s - now_s]
+        if self._breaker.may_send(now_s, len(self._busy), self._connections):
+            waits_s += [due_s - now_s for device_id, due_s in self._due_s.items() if device_id not in self._busy]
+        elif self._breaker.is_open and not self._busy:
+            waits_s.append(self._breaker.probe_in_s(now_s))
+        return max(0.0, min(waits_s))
+
+    def _notice(self, devices: set[int]) -> None:
+        now_s = self._monotonic_s()
+        for device_id in devices:
+            self._due_s.setdefault(device_id, now_s)
+
+    def _abandon(self) -> None:
+        """After a lost connection: let what is on its way come back; unmarked, it will be sent again."""
+        self._fenced = True
         while self._busy:
-            head, _ = self._done.get()
-            self._busy.discard(head.reading.device_id)
+            self._busy.discard(self._done.get().settlement.device_id)
+        self._fenced = False
+        self._due_s.clear()
 
     def _wait(self, outbox: Outbox | None, timeout_s: float) -> None:
-        """Sleep until there is news of the outbox, of a reading on its way, or of the time."""
+        """Sleep until there is news of the outbox, of a claim on its way, or of the time."""
         sources = [self._wake_read, *([] if outbox is None else [outbox.fileno()])]
         readable, _, _ = select.select(sources, [], [], timeout_s)
         if self._wake_read in readable:
             os.read(self._wake_read, 4096)
-        if outbox is not None and len(readable) > int(self._wake_read in readable):
-            outbox.take_news()
+        if outbox is not None:
+            news = outbox.news()
+            if news is None:
+                self._scan_at_s = 0.0
+            else:
+                self._notice(news)
 
     def _wake(self) -> None:
         with contextlib.suppress(BlockingIOError):  # it is awake already

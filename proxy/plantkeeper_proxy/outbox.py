@@ -1,8 +1,8 @@
-"""The outbox as the forwarder sees it: what waits, and what became of it."""
+"""The outbox as a forwarder sees it: which devices wait, whose lane is ours, and what became of readings."""
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -18,17 +18,47 @@ STATEMENT_TIMEOUT_MS = 30_000
 
 
 @dataclass(frozen=True)
-class Head:
-    """The oldest waiting reading of a device.
+class Claim:
+    """A lane that is ours, with its device's oldest readings.
 
     Args:
-        attempts: failed so far.
-        due_in_s: seconds until its next attempt; 0 or less is now.
+        attempts: failed so far for the oldest.
+        whole: True where these are all that wait.
     """
+
+    device_id: int
+    attempts: int
+    readings: Sequence[Waiting]
+    whole: bool
+
+
+@dataclass(frozen=True)
+class Dead:
+    """A reading that the backend will never take."""
 
     reading: Waiting
     attempts: int
-    due_in_s: float
+    error: str
+
+
+@dataclass(frozen=True)
+class Settlement:
+    """What became of a claim; gives the lane back.
+
+    Args:
+        delivered: readings that the backend has.
+        dead: readings that it never will.
+        attempts: failed so far for the reading that is the oldest now.
+        delay_s: pause before its next attempt.
+        error: why, or None.
+    """
+
+    device_id: int
+    delivered: Sequence[Waiting] = ()
+    dead: Sequence[Dead] = ()
+    attempts: int = 0
+    delay_s: float = 0.0
+    error: str | None = None
 
 
 class Outbox:
@@ -50,10 +80,6 @@ class Outbox:
             raise StoreError(f"cannot connect to PostgreSQL: {str(error).strip()}") from error
         self._connection.autocommit = True
 
-    def lead(self) -> bool:
-        """Become the forwarder that sends, for as long as this connection lives; False where another one is."""
-        return bool(self._run("lead")[0][0])
-
     def listen(self) -> None:
         """Ask to hear of new entries."""
         self._run("listen")
@@ -62,31 +88,62 @@ class Outbox:
         """For select: readable when there is news."""
         return int(self._connection.fileno())
 
-    def take_news(self) -> None:
-        """Forget that there was news."""
+    def news(self) -> set[int] | None:
+        """Devices that new readings came from since the last call; None: too many to name, look for yourself."""
         try:
             self._connection.poll()
         except psycopg2.Error as error:
             raise StoreError(f"PostgreSQL is gone: {str(error).strip()}") from error
+        payloads = [notification.payload for notification in self._connection.notifies]
         self._connection.notifies.clear()
+        if "" in payloads:
+            return None
+        return {int(device_id) for payload in payloads for device_id in payload.split(",")}
 
-    def heads(self, busy: Collection[int]) -> list[Head]:
-        """The oldest waiting reading of every device that is not in `busy`."""
-        return [
-            Head(Waiting(*row[:6]), attempts=row[6], due_in_s=row[7]) for row in self._run("heads", busy=list(busy))
+    def waiting_devices(self) -> set[int]:
+        """Every device with a waiting reading."""
+        return {device_id for (device_id,) in self._run("waiting_devices")}
+
+    def claim(self, devices: Collection[int], *, lease_s: float, limit: int) -> tuple[list[Claim], dict[int, float]]:
+        """Take the lanes of these devices that are free and due.
+
+        Args:
+            lease_s: after so long, a lane that was not given back is free again: its forwarder died.
+            limit: most readings of a device.
+
+        Returns:
+            The claims, and for every other device the seconds until its lane may be free.
+        """
+        rows = self._run("claim", devices=list(devices), lease_s=lease_s)
+        ours = {device_id: attempts for device_id, attempts, _ in rows if attempts is not None}
+        others = {device_id: free_in_s or 0.0 for device_id, attempts, free_in_s in rows if attempts is None}
+        readings: dict[int, list[Waiting]] = {device_id: [] for device_id in ours}
+        if ours:
+            for row in self._run("oldest", devices=list(ours), limit=limit):
+                readings[row[1]].append(Waiting(*row))
+        claims = [
+            Claim(device_id, ours[device_id], found, whole=len(found) < limit) for device_id, found in readings.items()
         ]
+        return claims, others
 
-    def delivered(self, reading_id: int) -> None:
-        """The backend has it."""
-        self._run("delivered", reading_id=reading_id)
-
-    def retry(self, reading_id: int, delay_s: float, error: str) -> None:
-        """Another attempt, after a while."""
-        self._run("retry", reading_id=reading_id, delay_s=delay_s, error=error)
-
-    def park(self, reading_id: int, error: str) -> None:
-        """Refused for good: kept for an operator, no longer in the way of the device's next reading."""
-        self._run("park", reading_id=reading_id, error=error)
+    def settle(self, settlements: Iterable[Settlement]) -> None:
+        """Write down what became of claims, and give their lanes back, in one transaction."""
+        settled = list(settlements)
+        dead = [letter for one in settled for letter in one.dead]
+        gone = [reading for one in settled for reading in (*one.delivered, *(letter.reading for letter in one.dead))]
+        self._run(
+            "settle",
+            dead_readings=[letter.reading.reading_id for letter in dead],
+            dead_devices=[letter.reading.device_id for letter in dead],
+            dead_attempts=[letter.attempts for letter in dead],
+            dead_errors=[letter.error for letter in dead],
+            gone_devices=[reading.device_id for reading in gone],
+            gone_readings=[reading.reading_id for reading in gone],
+            devices=[one.device_id for one in settled],
+            attempts=[one.attempts for one in settled],
+            delays_s=[one.delay_s for one in settled],
+            errors=[one.error for one in settled],
+        )
 
     def close(self) -> None:
         """Close the connection."""

@@ -1,49 +1,68 @@
-"""The gateway under gunicorn: one worker process, several threads."""
+"""The gateway's server: one process, one event loop, one thread that commits."""
 
 from __future__ import annotations
 
-from typing import Any
-
-from gunicorn.app.base import BaseApplication
+import asyncio
+import signal
+import socket
 
 from plantkeeper_proxy.app import create_app
+from plantkeeper_proxy.batch import Batcher
+from plantkeeper_proxy.errors import SettingsError
+from plantkeeper_proxy.gateway import Gateway
+from plantkeeper_proxy.http_protocol import Connections
 from plantkeeper_proxy.settings import GatewaySettings
 from plantkeeper_proxy.store import ReadingStore
 
-REQUEST_TIMEOUT_S = 30
-GRACEFUL_TIMEOUT_S = 10
-KEEP_ALIVE_S = 5
+GRACEFUL_TIMEOUT_S = 10.0
+BACKLOG = 4096
 
 
-class GatewayServer(BaseApplication):
-    """gunicorn, configured here and by nothing else.
+def run(settings: GatewaySettings, listen_fd: int | None) -> None:
+    """Serve until SIGTERM or SIGINT; requests that were begun are finished.
 
     Args:
         settings: of the gateway.
         listen_fd: descriptor of a listening socket that was inherited; None: listen on the settings' host and port.
+
+    Raises:
+        SettingsError: the address cannot be listened on.
     """
+    asyncio.run(_serve(settings, listen_fd))
 
-    def __init__(self, settings: GatewaySettings, listen_fd: int | None) -> None:
-        self._settings = settings
-        self._bind = f"{settings.listen_host}:{settings.listen_port}" if listen_fd is None else f"fd://{listen_fd}"
-        super().__init__()
 
-    def load_config(self) -> None:
-        """Called by gunicorn."""
-        wanted: dict[str, Any] = {
-            "bind": self._bind,
-            "workers": 1,
-            "worker_class": "gthread",
-            "threads": self._settings.threads,
-            "timeout": REQUEST_TIMEOUT_S,
-            "graceful_timeout": GRACEFUL_TIMEOUT_S,
-            "keepalive": KEEP_ALIVE_S,
-            "loglevel": "warning",
-            "proc_name": "plantkeeper-gateway",
-        }
-        for name, value in wanted.items():
-            self.cfg.set(name, value)
+def _listener(settings: GatewaySettings, listen_fd: int | None) -> socket.socket:
+    if listen_fd is not None:
+        listener = socket.socket(fileno=listen_fd)
+        listener.listen(BACKLOG)  # again, with a longer queue than the parent may have asked for
+        return listener
+    family = socket.AF_INET6 if ":" in settings.listen_host else socket.AF_INET
+    try:
+        return socket.create_server((settings.listen_host, settings.listen_port), family=family, backlog=BACKLOG)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot listen on PLANTKEEPER_LISTEN_HOST {settings.listen_host!r}, PLANTKEEPER_LISTEN_PORT "
+            f"{settings.listen_port}: {error.strerror or error}; choose another, or end what listens there"
+        ) from error
 
-    def load(self) -> Any:
-        """Called by gunicorn in the worker."""
-        return create_app(ReadingStore(self._settings.database_dsn, connections=self._settings.threads))
+
+async def _serve(settings: GatewaySettings, listen_fd: int | None) -> None:
+    listener = _listener(settings, listen_fd)
+    hot, others = ReadingStore(settings.database_dsn), ReadingStore(settings.database_dsn)
+    batcher = Batcher(hot.store_batch)
+    gateway = Gateway(batcher, create_app(others))
+    connections = Connections(gateway, limit=settings.connections)
+    loop = asyncio.get_running_loop()
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    server = await loop.create_server(connections, sock=listener, backlog=BACKLOG)
+    try:
+        await stop.wait()
+    finally:
+        server.close()
+        await connections.drain(GRACEFUL_TIMEOUT_S)
+        await batcher.close()
+        gateway.close()
+        hot.close()
+        others.close()

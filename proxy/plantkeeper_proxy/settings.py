@@ -25,13 +25,13 @@ class GatewaySettings:
     Args:
         database_dsn: libpq connection string or URL.
         listen_host, listen_port: where boards post to.
-        threads: requests that are worked on at once.
+        connections: boards that may be connected at once.
     """
 
     database_dsn: str
     listen_host: str
     listen_port: int
-    threads: int
+    connections: int
 
 
 @dataclass(frozen=True)
@@ -66,7 +66,7 @@ def gateway_settings(environment: Mapping[str, str]) -> GatewaySettings:
         database_dsn=read.required("DATABASE_DSN", "a connection string such as postgresql://user@host/plantkeeper"),
         listen_host=read.optional("LISTEN_HOST", str, "127.0.0.1", "an address"),
         listen_port=read.optional("LISTEN_PORT", _whole(0, 65535), 8080, "0…65535"),
-        threads=read.optional("GATEWAY_THREADS", _whole(1, 64), 4, "1…64"),
+        connections=read.optional("GATEWAY_CONNECTIONS", _whole(1, 100_000), 2_000, "1…100000"),
     )
 
 

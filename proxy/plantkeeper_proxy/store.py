@@ -1,56 +1,65 @@
-"""Readings in PostgreSQL: stored together with their outbox entry, or not at all."""
+"""Readings in PostgreSQL: stored together with their outbox entries, or not at all.
+
+One connection commits one batch at a time. A batch is one transaction, so that its cost (one write to disk) is
+shared by all readings in it; what each board is told depends on its own reading only.
+"""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable
-from enum import Enum
+from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class in spite of its name
-from psycopg2.pool import ThreadedConnectionPool
 
 from plantkeeper_proxy.errors import StoreError
+from plantkeeper_proxy.ingest import Stored
 from plantkeeper_proxy.message import Reading
 from plantkeeper_proxy.queries import queries
 
-REVISION = "0001"  # of the schema that this gateway needs
+REVISION = "0002"  # of the schema that this gateway needs
 CONNECT_TIMEOUT_S = 3
 STATEMENT_TIMEOUT_MS = 5_000
 T = TypeVar("T")
-
-
-class Stored(Enum):
-    """What became of a reading."""
-
-    NEW = "new"
-    REPEATED = "repeated"
-    KEY_REUSED = "key reused"
+Outcome = Stored | StoreError
 
 
 class ReadingStore:
-    """Stores readings; safe to use from several threads.
+    """Stores readings. Safe to use from several threads; they take turns.
 
     Args:
         dsn: libpq connection string or URL.
-        connections: how many are kept open; as many calls may run at once.
     """
 
-    def __init__(self, dsn: str, *, connections: int) -> None:
+    def __init__(self, dsn: str) -> None:
         self._dsn = dsn
-        self._connections = connections
-        self._pool: ThreadedConnectionPool | None = None
+        self._connection: Connection | None = None
         self._lock = threading.Lock()
 
     def store(self, reading: Reading) -> Stored:
-        """Commit a reading and its outbox entry in one transaction; a repeated key stores nothing.
+        """Commit one reading.
 
         Raises:
-            StoreError: PostgreSQL did not commit; nothing is stored, or its answer was lost on the way back,
-                which the same key at the next attempt tells apart.
+            StoreError: PostgreSQL did not commit it, or its word was lost on the way back, which the same key at
+                the next attempt tells apart.
         """
-        return self._with_connection(lambda connection: _store(connection, reading))
+        [outcome] = self.store_batch([reading])
+        if isinstance(outcome, StoreError):
+            raise outcome
+        return outcome
+
+    def store_batch(self, readings: Sequence[Reading]) -> list[Outcome]:
+        """Commit readings in one transaction, in their order; says for each what became of it.
+
+        A reading that PostgreSQL refuses by itself spoils no other: the batch is then stored one by one.
+        """
+        try:
+            return list(self._with_connection(lambda connection: _store(connection, readings)))
+        except StoreError as error:
+            if len(readings) == 1 or not isinstance(error.__cause__, psycopg2.DataError | psycopg2.IntegrityError):
+                return [error] * len(readings)
+        return [outcome for reading in readings for outcome in self.store_batch([reading])]
 
     def check(self) -> None:
         """Make sure that the database answers and has the schema that this gateway needs.
@@ -66,86 +75,85 @@ class ReadingStore:
             )
 
     def close(self) -> None:
-        """Close all connections."""
+        """Close the connection."""
         with self._lock:
-            if self._pool is not None:
-                self._pool.closeall()
-                self._pool = None
+            self._drop()
 
     def _with_connection(self, action: Callable[[Connection], T]) -> T:
-        """Act on a connection; one that turns out to be dead is replaced once, with all its siblings."""
-        for last_attempt in (False, True):
-            pool = self._open_pool()
-            try:
-                connection = pool.getconn()
-            except psycopg2.Error as error:
-                raise StoreError(f"no connection to PostgreSQL: {_reason(error)}") from error
-            try:
-                result = action(connection)
-            except (psycopg2.OperationalError, psycopg2.InterfaceError) as error:
-                dead = connection.closed != 0
-                pool.putconn(connection, close=True)
-                if dead:
-                    self._discard(pool)
-                    if not last_attempt:
-                        continue
-                raise StoreError(f"PostgreSQL failed: {_reason(error)}") from error
-            except psycopg2.Error as error:
-                pool.putconn(connection, close=True)
-                raise StoreError(f"PostgreSQL refused: {_reason(error)}") from error
-            pool.putconn(connection)
-            return result
-        raise AssertionError("the loop ends by return or raise")
-
-    def _open_pool(self) -> ThreadedConnectionPool:
+        """Act on the connection; one that turns out to be dead from the start is replaced, once."""
         with self._lock:
-            if self._pool is None:
+            kept = self._connection is not None
+            while True:
+                connection = self._open()
                 try:
-                    self._pool = ThreadedConnectionPool(
-                        self._connections,
-                        self._connections,
-                        self._dsn,
-                        connect_timeout=CONNECT_TIMEOUT_S,
-                        application_name="plantkeeper-gateway",
-                        options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
-                    )
+                    return action(connection)
                 except psycopg2.Error as error:
-                    raise StoreError(f"cannot connect to PostgreSQL: {_reason(error)}") from error
-            return self._pool
+                    dead = connection.closed != 0
+                    self._drop()
+                    if not (dead and kept):
+                        raise StoreError(f"PostgreSQL failed: {_reason(error)}") from error
+                    kept = False
 
-    def _discard(self, pool: ThreadedConnectionPool) -> None:
-        with self._lock:
-            if self._pool is pool:
-                self._pool = None
+    def _open(self) -> Connection:
+        if self._connection is None:
+            try:
+                self._connection = psycopg2.connect(
+                    self._dsn,
+                    connect_timeout=CONNECT_TIMEOUT_S,
+                    application_name="plantkeeper-gateway",
+                    options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
+                )
+            except psycopg2.Error as error:
+                raise StoreError(f"cannot connect to PostgreSQL: {_reason(error)}") from error
+            self._connection.autocommit = True  # the statements of one call are one transaction
+        return self._connection
+
+    def _drop(self) -> None:
+        if self._connection is not None:
+            self._connection.close()
+            self._connection = None
 
 
-def _store(connection: Connection, reading: Reading) -> Stored:
-    connection.autocommit = True  # the statements of one call are one transaction
+def _store(connection: Connection, readings: Sequence[Reading]) -> list[Stored]:
     with connection.cursor() as cursor:
         cursor.execute(
             queries()["store"],
             {
-                "device_id": reading.device_id,
-                "key": reading.key,
-                "temperature": reading.temperature,
-                "humidity": reading.humidity,
-                "light": reading.light,
-                "age_s": reading.age_s,
+                "device_id": [reading.device_id for reading in readings],
+                "key": [reading.key for reading in readings],
+                "temperature": [reading.temperature for reading in readings],
+                "humidity": [reading.humidity for reading in readings],
+                "light": [reading.light for reading in readings],
+                "age_s": [reading.age_s for reading in readings],
             },
         )
-        if cursor.fetchone() is not None:
-            return Stored.NEW
-        cursor.execute(queries()["find_by_key"], {"device_id": reading.device_id, "key": reading.key})
-        row = cursor.fetchone()
+        added = {(device_id, key) for device_id, key, _ in cursor.fetchall()}
+        outcomes: list[Stored] = []
+        known: dict[tuple[int, str | None], tuple[Any, ...]] = {}
+        for reading in readings:
+            name = (reading.device_id, reading.key)
+            if reading.key is None:
+                outcomes.append(Stored.NEW)
+            elif name in added:
+                added.discard(name)  # the same key again in this batch is a repeat
+                known[name] = reading.values
+                outcomes.append(Stored.NEW)
+            else:
+                values = known[name] if name in known else _find(cursor, reading)
+                outcomes.append(Stored.REPEATED if values == reading.values else Stored.KEY_REUSED)
+    return outcomes
+
+
+def _find(cursor: Any, reading: Reading) -> tuple[Any, ...]:
+    cursor.execute(queries()["find_by_key"], {"device_id": reading.device_id, "key": reading.key})
+    row = cursor.fetchone()
     if row is None:
-        raise StoreError(
-            f"device {reading.device_id}, key {reading.key}: the reading vanished; was it deleted by hand?"
-        )
-    return Stored.REPEATED if tuple(row[1:]) == reading.values else Stored.KEY_REUSED
+        name = f"device {reading.device_id}, key {reading.key}"
+        raise StoreError(f"{name}: the reading vanished; was it deleted by hand?")
+    return tuple(row)
 
 
 def _revision(connection: Connection) -> str | None:
-    connection.autocommit = True
     with connection.cursor() as cursor:
         try:
             cursor.execute(queries()["revision"])

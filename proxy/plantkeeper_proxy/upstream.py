@@ -1,22 +1,26 @@
 """One reading to the backend over verified HTTPS, and what its answer means.
 
 A 401 need not be about credentials there, nor a 500 transient (docs/backend.md): the answer's body is read too.
+Over urllib3's pools, on which requests stands; why not requests: docs/decisions/0007-forwarding.md.
 """
 
 from __future__ import annotations
 
+import json
+import ssl
 import threading
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
-import requests
-from requests.adapters import HTTPAdapter
+import urllib3
 
 from plantkeeper_proxy.message import backend_body, quote_key
 
 CONNECT_TIMEOUT_S = 5.0
 ERROR_SHOWN = 300
 NEVER_GOOD = {400, 413, 422}
+UNKNOWN_SENSOR = "Sensor does not exist"
 INVALID_VALUE = "invalid input syntax"
 
 
@@ -48,10 +52,12 @@ class Retry:
 
     Args:
         after_s: what the backend asked for; None where it did not.
+        device_only: it is about this device; the backend itself is well.
     """
 
     error: str
     after_s: float | None = None
+    device_only: bool = False
 
 
 @dataclass(frozen=True)
@@ -72,11 +78,27 @@ def judge(status: int, body: str, retry_after: str | None) -> Outcome:
     if status in NEVER_GOOD or (status == 500 and INVALID_VALUE in body):
         return Reject(error)
     after_s = float(retry_after) if retry_after is not None and retry_after.isdecimal() else None
-    return Retry(error, after_s)
+    return Retry(error, after_s, device_only=status == 401 and _message(body).startswith(UNKNOWN_SENSOR))
+
+
+def _message(body: str) -> str:
+    """The `message` of a JSON error, or nothing."""
+    try:
+        parsed = json.loads(body)
+    except ValueError:
+        return ""
+    return str(parsed.get("message", "")) if isinstance(parsed, dict) else ""
+
+
+def verifying_context(ca: Path | None) -> ssl.SSLContext:
+    """TLS 1.2 or later, certificate and host name verified, against `ca` or the system's authorities."""
+    context = ssl.create_default_context(cafile=None if ca is None else str(ca))
+    context.minimum_version = ssl.TLSVersion.TLSv1_2
+    return context
 
 
 class Upstream:
-    """The backend. Safe to use from several threads; each keeps its own connection.
+    """The backend. Safe to use from several threads; each keeps a connection of its own.
 
     Args:
         url: https://…, without /api/v1.
@@ -86,44 +108,61 @@ class Upstream:
     """
 
     def __init__(self, url: str, *, ca: Path | None, token: str | None, timeout_s: float) -> None:
-        self._url, self._ca, self._token = url, ca, token
-        self._timeout = (CONNECT_TIMEOUT_S, timeout_s)
+        parts = urlsplit(url)
+        if parts.scheme != "https" or parts.hostname is None:
+            raise ValueError(f"backend address {url!r}: expected https://…")
+        self._host, self._port, self._prefix = parts.hostname, parts.port or 443, parts.path.rstrip("/")
+        self._context = verifying_context(ca)
+        self._timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=timeout_s)
+        self._headers = {"Content-Type": "application/json", "User-Agent": "PlantKeeper-Gateway"}
+        if token is not None:
+            self._headers["Authorization"] = f"Bearer {token}"
         self._local = threading.local()
+
+    @property
+    def longest_attempt_s(self) -> float:
+        """What one `send` may take at most: two attempts, each connecting and waiting."""
+        read_s = self._timeout.read_timeout
+        return 2 * (CONNECT_TIMEOUT_S + (float(read_s) if isinstance(read_s, int | float) else 0.0))
 
     def send(self, reading: Waiting) -> Outcome:
         """Send a reading and wait for the answer."""
+        pool = self._pool()
+        fresh = pool.num_connections == 0
         try:
-            return self._exchange(reading)
-        except requests.exceptions.SSLError as error:
+            return self._exchange(pool, reading)
+        except urllib3.exceptions.SSLError as error:
             return Retry(f"the backend's certificate is not verified: {error}")
-        except requests.exceptions.ConnectionError:
-            pass  # an idle connection that the backend closed meanwhile looks like this: once more, on a new one
-        except requests.RequestException as error:
+        except (urllib3.exceptions.ProtocolError, OSError) as error:
+            if fresh:
+                return Retry(f"the backend broke the connection: {error}")
+        except urllib3.exceptions.HTTPError as error:
             return Retry(f"the backend cannot be reached: {error}")
-        self._local.session.close()
+        pool.close()  # a kept connection that the backend closed meanwhile looks like this: once more, on a new one
+        self._local.pool = None
         try:
-            return self._exchange(reading)
-        except requests.RequestException as error:
+            return self._exchange(self._pool(), reading)
+        except (urllib3.exceptions.HTTPError, OSError) as error:
             return Retry(f"the backend cannot be reached: {error}")
 
-    def _exchange(self, reading: Waiting) -> Outcome:
-        response = self._session().patch(
-            f"{self._url}/api/v1/sensors/{reading.device_id}",
-            data=backend_body(reading.device_id, reading.temperature, reading.humidity, reading.light),
-            headers={"Content-Type": "application/json", "Idempotency-Key": reading.idempotency_key},
-            timeout=self._timeout,
-            allow_redirects=False,
+    def _exchange(self, pool: urllib3.HTTPSConnectionPool, reading: Waiting) -> Outcome:
+        response = pool.urlopen(
+            "PATCH",
+            f"{self._prefix}/api/v1/sensors/{reading.device_id}",
+            body=backend_body(reading.device_id, reading.temperature, reading.humidity, reading.light),
+            headers={**self._headers, "Idempotency-Key": reading.idempotency_key},
+            retries=False,
+            redirect=False,
+            assert_same_host=False,
         )
-        return judge(response.status_code, response.text, response.headers.get("Retry-After"))
+        if response.status == 200:
+            return Delivered()
+        return judge(response.status, response.data.decode("utf-8", "replace"), response.headers.get("Retry-After"))
 
-    def _session(self) -> requests.Session:
-        session: requests.Session | None = getattr(self._local, "session", None)
-        if session is None:
-            session = self._local.session = requests.Session()
-            session.trust_env = False  # no proxy, no CA bundle and no netrc from the environment
-            session.verify = True if self._ca is None else str(self._ca)
-            session.mount("https://", HTTPAdapter(pool_connections=1, pool_maxsize=1))
-            session.headers["User-Agent"] = "PlantKeeper-Gateway"
-            if self._token is not None:
-                session.headers["Authorization"] = f"Bearer {self._token}"
-        return session
+    def _pool(self) -> urllib3.HTTPSConnectionPool:
+        pool: urllib3.HTTPSConnectionPool | None = getattr(self._local, "pool", None)
+        if pool is None:
+            pool = self._local.pool = urllib3.HTTPSConnectionPool(
+                self._host, self._port, maxsize=1, timeout=self._timeout, ssl_context=self._context
+            )
+        return pool

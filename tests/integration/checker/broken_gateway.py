@@ -5,13 +5,13 @@ Takes `serve` and `forward` as plantkeeper-proxy does. The checker must find wha
 
 import os
 import sys
-from typing import Any
+from collections.abc import Sequence
 
 from plantkeeper_proxy import server
 from plantkeeper_proxy.__main__ import main
-from plantkeeper_proxy.app import create_app
+from plantkeeper_proxy.ingest import Stored
 from plantkeeper_proxy.message import Reading
-from plantkeeper_proxy.store import ReadingStore, Stored
+from plantkeeper_proxy.store import Outcome, ReadingStore
 
 LOSE_EVERY = int(os.environ["LOSE_EVERY"])
 
@@ -19,17 +19,14 @@ LOSE_EVERY = int(os.environ["LOSE_EVERY"])
 class LossyStore(ReadingStore):
     count = 0
 
-    def store(self, reading: Reading) -> Stored:
-        self.count += 1
-        if LOSE_EVERY and self.count % LOSE_EVERY == 0:
-            return Stored.NEW
-        return super().store(reading)
+    def store_batch(self, readings: Sequence[Reading]) -> list[Outcome]:
+        outcomes: list[Outcome] = []
+        for reading in readings:
+            self.count += 1
+            lost = LOSE_EVERY and self.count % LOSE_EVERY == 0
+            outcomes += [Stored.NEW] if lost else super().store_batch([reading])
+        return outcomes
 
 
-class LossyServer(server.GatewayServer):
-    def load(self) -> Any:
-        return create_app(LossyStore(self._settings.database_dsn, connections=self._settings.threads))
-
-
-server.GatewayServer = LossyServer  # type: ignore[misc] # the mutation
+server.ReadingStore = LossyStore  # type: ignore[attr-defined] # the mutation
 sys.exit(main())

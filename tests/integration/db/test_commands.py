@@ -26,9 +26,9 @@ def test_status_before_and_after_migrate(plantkeeper_db: Command, empty_dsn: str
     before = plantkeeper_db("status", dsn=empty_dsn)
     assert (before.returncode, before.stdout) == (
         3,
-        "schema revision: none\nnewest revision: 0001\npending: 0001\n",
+        "schema revision: none\nnewest revision: 0002\npending: 0001, 0002\n",
     )
-    assert plantkeeper_db("migrate", dsn=empty_dsn).stdout == "applied: 0001\n"
+    assert plantkeeper_db("migrate", dsn=empty_dsn).stdout == "applied: 0001, 0002\n"
     after = plantkeeper_db("status", dsn=empty_dsn)
     assert (after.returncode, after.stdout.splitlines()[-1]) == (0, "pending: nothing")
     assert plantkeeper_db("migrate", dsn=empty_dsn).stdout == "applied: nothing, the schema is up to date\n"

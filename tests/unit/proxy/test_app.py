@@ -10,8 +10,8 @@ from flask.testing import FlaskClient
 
 from plantkeeper_proxy.app import create_app
 from plantkeeper_proxy.errors import StoreError
+from plantkeeper_proxy.ingest import Stored
 from plantkeeper_proxy.message import Reading
-from plantkeeper_proxy.store import Stored
 
 
 class MemoryStore:

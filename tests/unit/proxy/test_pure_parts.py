@@ -34,7 +34,7 @@ NEEDED = {"PLANTKEEPER_DATABASE_DSN": "postgresql://u@h/d", "PLANTKEEPER_BACKEND
 
 def test_defaults() -> None:
     gateway, forwarder = gateway_settings(NEEDED), forwarder_settings(NEEDED)
-    assert (gateway.listen_host, gateway.listen_port, gateway.threads) == ("127.0.0.1", 8080, 4)
+    assert (gateway.listen_host, gateway.listen_port, gateway.connections) == ("127.0.0.1", 8080, 2000)
     assert (forwarder.backend_url, forwarder.backend_ca, forwarder.backend_token) == (
         "https://backend.example",
         None,
@@ -69,7 +69,9 @@ def test_a_setting_that_makes_no_sense_is_named(name: str, value: str) -> None:
         assert value not in str(error.value)
 
 
-@pytest.mark.parametrize(("name", "value"), [("LISTEN_PORT", "70000"), ("LISTEN_PORT", "x"), ("GATEWAY_THREADS", "0")])
+@pytest.mark.parametrize(
+    ("name", "value"), [("LISTEN_PORT", "70000"), ("LISTEN_PORT", "x"), ("GATEWAY_CONNECTIONS", "0")]
+)
 def test_a_gateway_setting_that_makes_no_sense_is_named(name: str, value: str) -> None:
     with pytest.raises(SettingsError, match=f"PLANTKEEPER_{name} is '{value}'"):
         gateway_settings({**NEEDED, f"PLANTKEEPER_{name}": value})
@@ -108,7 +110,7 @@ def test_a_reading_without_a_key_gets_one_of_ours() -> None:
 
 
 def test_every_statement_has_a_name_and_no_comment_is_left() -> None:
-    assert {"store", "find_by_key", "revision", "lead", "listen", "heads", "delivered", "retry", "park"} == set(
+    assert {"store", "find_by_key", "revision", "listen", "waiting_devices", "claim", "oldest", "settle"} == set(
         queries()
     )
     assert not any("--" in statement for statement in queries().values())
