@@ -5,9 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import random
 import re
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
@@ -55,27 +53,9 @@ def _serve(listen_fd: int | None, environment: Mapping[str, str]) -> None:
 
 
 def _forward(ready_file: Path | None, environment: Mapping[str, str]) -> None:
-    from plantkeeper_proxy.forward import Forwarder  # noqa: PLC0415 - the web server does without the forwarder
-    from plantkeeper_proxy.outbox import Outbox  # noqa: PLC0415
-    from plantkeeper_proxy.upstream import Upstream  # noqa: PLC0415
+    from plantkeeper_proxy.forwarder import run  # noqa: PLC0415 - the web server does without the forwarder
 
-    settings = forwarder_settings(environment)
-    upstream = Upstream(
-        settings.backend_url,
-        ca=settings.backend_ca,
-        token=settings.backend_token,
-        timeout_s=settings.backend_timeout_s,
-    )
-    forwarder = Forwarder(
-        lambda: Outbox(settings.database_dsn),
-        upstream,
-        connections=settings.connections,
-        random=random.SystemRandom().random,
-        ready=ready_file.touch if ready_file is not None else lambda: None,
-    )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: forwarder.stop())
-    forwarder.run()
+    run(forwarder_settings(environment), ready=ready_file.touch if ready_file is not None else lambda: None)
 
 
 def _print_settings(environment: Mapping[str, str]) -> None:

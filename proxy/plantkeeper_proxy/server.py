@@ -1,4 +1,4 @@
-"""The gateway's server: one process, one event loop, one thread that commits."""
+"""The gateway's server: one process, one event loop; Flask in a few threads."""
 
 from __future__ import annotations
 
@@ -6,13 +6,15 @@ import asyncio
 import signal
 import socket
 
+import uvloop
+
 from plantkeeper_proxy.app import create_app
 from plantkeeper_proxy.batch import Batcher
 from plantkeeper_proxy.errors import SettingsError
 from plantkeeper_proxy.gateway import Gateway
 from plantkeeper_proxy.http_protocol import Connections
 from plantkeeper_proxy.settings import GatewaySettings
-from plantkeeper_proxy.store import ReadingStore
+from plantkeeper_proxy.store import BatchStore, ReadingStore
 
 GRACEFUL_TIMEOUT_S = 10.0
 BACKLOG = 4096
@@ -28,7 +30,7 @@ def run(settings: GatewaySettings, listen_fd: int | None) -> None:
     Raises:
         SettingsError: the address cannot be listened on.
     """
-    asyncio.run(_serve(settings, listen_fd))
+    uvloop.run(_serve(settings, listen_fd))
 
 
 def _listener(settings: GatewaySettings, listen_fd: int | None) -> socket.socket:
@@ -48,7 +50,7 @@ def _listener(settings: GatewaySettings, listen_fd: int | None) -> socket.socket
 
 async def _serve(settings: GatewaySettings, listen_fd: int | None) -> None:
     listener = _listener(settings, listen_fd)
-    hot, others = ReadingStore(settings.database_dsn), ReadingStore(settings.database_dsn)
+    hot, others = BatchStore(settings.database_dsn), ReadingStore(settings.database_dsn)
     batcher = Batcher(hot.store_batch)
     gateway = Gateway(batcher, create_app(others))
     connections = Connections(gateway, limit=settings.connections)

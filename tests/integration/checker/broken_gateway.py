@@ -11,22 +11,22 @@ from plantkeeper_proxy import server
 from plantkeeper_proxy.__main__ import main
 from plantkeeper_proxy.ingest import Stored
 from plantkeeper_proxy.message import Reading
-from plantkeeper_proxy.store import Outcome, ReadingStore
+from plantkeeper_proxy.store import BatchStore, Outcome
 
 LOSE_EVERY = int(os.environ["LOSE_EVERY"])
 
 
-class LossyStore(ReadingStore):
+class LossyStore(BatchStore):
     count = 0
 
-    def store_batch(self, readings: Sequence[Reading]) -> list[Outcome]:
+    async def store_batch(self, readings: Sequence[Reading]) -> Sequence[Outcome]:
         outcomes: list[Outcome] = []
         for reading in readings:
             self.count += 1
             lost = LOSE_EVERY and self.count % LOSE_EVERY == 0
-            outcomes += [Stored.NEW] if lost else super().store_batch([reading])
+            outcomes += [Stored.NEW] if lost else await super().store_batch([reading])
         return outcomes
 
 
-server.ReadingStore = LossyStore  # type: ignore[attr-defined] # the mutation
+server.BatchStore = LossyStore  # type: ignore[attr-defined] # the mutation
 sys.exit(main())
