@@ -34,7 +34,7 @@ def test_status_before_and_after_migrate(plantkeeper_db: Command, empty_dsn: str
     assert (after.returncode, after.stdout.splitlines()[-1]) == (0, "pending: nothing")
     assert plantkeeper_db("migrate", dsn=empty_dsn).stdout == "applied: nothing, the schema is up to date\n"
     tables = fetch(empty_dsn, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
-    named = {name for (name,) in tables if not re.fullmatch(r"reading_[0-9]{4}_[0-9]{2}", name)}
+    named = {name for (name,) in tables if not re.fullmatch(r"reading_[0-9]{4}_[0-9]{2}", str(name))}
     assert named == {
         *("alembic_version", "dead_letter", "device", "forwarder", "lane", "outbox"),
         *("reading", "reading_default", "reading_key"),
