@@ -1,4 +1,4 @@
-"""`plantkeeper-proxy serve | forward | settings`."""
+"""`plantkeeper-proxy serve | forward | deadletter | settings`."""
 
 from __future__ import annotations
 
@@ -11,8 +11,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from plantkeeper_proxy import deadletters
 from plantkeeper_proxy.errors import GatewayError
 from plantkeeper_proxy.settings import forwarder_settings, gateway_settings
+from plantkeeper_proxy.store import ReadingStore
 
 ERROR_STATUS = 2
 
@@ -27,6 +29,8 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
             _serve(options.listen_fd, environment)
         elif options.command == "forward":
             _forward(options.ready_file, environment)
+        elif options.command == "deadletter":
+            return _deadletter(options, environment)
         else:
             _print_settings(environment)
     except GatewayError as error:
@@ -42,6 +46,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--listen-fd", type=int, help="descriptor of a listening socket, inherited from the parent")
     forward = commands.add_parser("forward", help="forward stored readings to the backend")
     forward.add_argument("--ready-file", type=Path, help="file to make once the outbox is watched")
+    deadletters.add_parser(commands)
     commands.add_parser("settings", help="print the settings as they were understood, secrets hidden")
     return parser
 
@@ -56,6 +61,15 @@ def _forward(ready_file: Path | None, environment: Mapping[str, str]) -> None:
     from plantkeeper_proxy.forwarder import run  # noqa: PLC0415 - the web server does without the forwarder
 
     run(forwarder_settings(environment), ready=ready_file.touch if ready_file is not None else lambda: None)
+
+
+def _deadletter(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    store = ReadingStore(gateway_settings(environment).database_dsn)
+    try:
+        store.check()
+        return deadletters.run(options, store)
+    finally:
+        store.close()
 
 
 def _print_settings(environment: Mapping[str, str]) -> None:

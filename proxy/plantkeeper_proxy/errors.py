@@ -1,6 +1,7 @@
 """Every error of the gateway.
 
 GatewayError
+├── UsageError          a command's words do not fit together
 ├── SettingsError       a setting is missing or makes no sense
 ├── MessageError        a request is not a reading; the sender is told why
 │   └── TooLargeError   its body is over the limit
@@ -11,6 +12,10 @@ GatewayError
 
 class GatewayError(Exception):
     """Base of all errors of the gateway."""
+
+
+class UsageError(GatewayError):
+    """A command's words do not fit together, or name what is not there."""
 
 
 class SettingsError(GatewayError):

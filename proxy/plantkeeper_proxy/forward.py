@@ -216,6 +216,8 @@ class Forwarder:
             self._scan_at_s = now_s + SCAN_EVERY_S
             self._leases = {device_id: until_s for device_id, until_s in self._leases.items() if until_s > now_s}
             self._notice(await outbox.waiting_devices())
+            for lane in self._lanes.values():  # older ones may be there anew: an operator had dead letters sent again
+                lane.forget_all_but_the_oldest()
         free = self._breaker.may_send(now_s, len(self._lanes), self._connections)
         due: list[int] = []
         for device_id in self._agenda.take(now_s, free):

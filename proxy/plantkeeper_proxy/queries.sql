@@ -121,3 +121,35 @@ UPDATE lane SET claimed_until = '-infinity' WHERE owner = %(owner)s AND claimed_
 DELETE FROM forwarder WHERE seen_at < now() - interval '1 day';
 INSERT INTO forwarder (name, counters, alarms) VALUES (%(name)s, %(counters)s, %(alarms)s)
 ON CONFLICT (name) DO UPDATE SET seen_at = now(), counters = excluded.counters, alarms = excluded.alarms;
+
+-- name: dead_letters
+-- Dead letters of one device or of all, oldest first. `stale`: the backend has a later reading of the device, one that
+-- neither waits nor is dead itself.
+SELECT reading_id, device_id, idempotency_key, temperature, humidity, light, received_at, parked_at, attempts, error,
+    EXISTS (
+        SELECT FROM reading WHERE reading.device_id = dead_letter.device_id AND reading.id > dead_letter.reading_id
+            AND NOT EXISTS (SELECT FROM outbox WHERE outbox.device_id = reading.device_id AND reading_id = reading.id)
+            AND NOT EXISTS (SELECT FROM dead_letter AS other WHERE other.reading_id = reading.id)
+    ) AS stale
+FROM dead_letter
+WHERE (%(devices)s::integer[] IS NULL OR device_id = ANY (%(devices)s))
+    AND (%(readings)s::bigint[] IS NULL OR reading_id = ANY (%(readings)s))
+ORDER BY reading_id LIMIT %(limit)s;
+
+-- name: retry_dead_letters
+-- Back into the outbox, where they were in their device's order.
+WITH again AS (
+    DELETE FROM dead_letter WHERE reading_id = ANY (%(readings)s::bigint[])
+    RETURNING reading_id, device_id, idempotency_key, temperature, humidity, light, received_at
+), waiting AS (
+    INSERT INTO outbox (reading_id, device_id, idempotency_key, temperature, humidity, light, received_at)
+    SELECT * FROM again RETURNING device_id
+), fresh AS (
+    UPDATE lane SET attempts = 0, due_at = '-infinity', last_error = NULL
+    FROM (SELECT DISTINCT device_id FROM waiting) AS devices WHERE lane.device_id = devices.device_id
+)
+SELECT count(*), pg_notify('outbox', '') FROM again;
+
+-- name: drop_dead_letters
+WITH gone AS (DELETE FROM dead_letter WHERE reading_id = ANY (%(readings)s::bigint[]) RETURNING reading_id)
+SELECT count(*) FROM gone;
