@@ -15,7 +15,7 @@ from typing import Any
 import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class in spite of its name
 
-from plantkeeper_proxy.database import CONNECT_TIMEOUT_S, Database, Row, connect, reason, server_options
+from plantkeeper_proxy.database import Database, Row, connect, connect_blocking, reason
 from plantkeeper_proxy.errors import StoreError
 from plantkeeper_proxy.ingest import Stored
 from plantkeeper_proxy.message import Reading
@@ -178,17 +178,7 @@ class ReadingStore:
     def _open(self) -> Generator[Connection]:
         with self._lock:
             if self._connection is None:
-                try:
-                    self._connection = psycopg2.connect(
-                        self._dsn,
-                        connect_timeout=int(CONNECT_TIMEOUT_S),
-                        application_name=NAME,
-                        options=server_options(WAIT_S),
-                        tcp_user_timeout=int(WAIT_S * 1000),
-                    )
-                except psycopg2.Error as error:
-                    raise StoreError(f"cannot connect to PostgreSQL: {reason(error)}") from error
-                self._connection.autocommit = True
+                self._connection = connect_blocking(self._dsn, name=NAME, wait_s=WAIT_S)
             try:
                 yield self._connection
             except psycopg2.Error as error:
