@@ -1,4 +1,4 @@
-"""`plantkeeper-proxy serve | forward | settings`."""
+"""`plantkeeper-proxy serve | forward | device | settings`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from plantkeeper_proxy import device_cli
 from plantkeeper_proxy.errors import GatewayError
 from plantkeeper_proxy.settings import forwarder_settings, gateway_settings
 
@@ -29,6 +30,8 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
             _serve(options.listen_fd, environment)
         elif options.command == "forward":
             _forward(options.ready_file, environment)
+        elif options.command == "device":
+            device_cli.run(options, environment)
         else:
             _print_settings(environment)
     except GatewayError as error:
@@ -44,6 +47,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--listen-fd", type=int, help="descriptor of a listening socket, inherited from the parent")
     forward = commands.add_parser("forward", help="forward stored readings to the backend")
     forward.add_argument("--ready-file", type=Path, help="file to make once the outbox is watched")
+    device_cli.add_parser(commands)
     commands.add_parser("settings", help="print the settings as they were understood, secrets hidden")
     return parser
 

@@ -1,0 +1,220 @@
+"""Device keys in PostgreSQL: the ones that a batch of readings is judged with, and what an operator does with them.
+
+Functions take a connection and leave the transaction to their caller.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from importlib.resources import files
+
+from psycopg2.extensions import connection as Connection  # noqa: N812 - a class in spite of its name
+
+from plantkeeper_proxy.authenticity import DeviceKeys, Signed
+from plantkeeper_proxy.errors import DeviceKeyError, VaultError
+from plantkeeper_proxy.queries import split
+from plantkeeper_proxy.vault import KEY_BYTES, Vault
+
+Random = Callable[[int], bytes]
+
+
+@dataclass(frozen=True)
+class IssuedKey:
+    """A key as it is shown once.
+
+    Args:
+        ending: numbers of the device's older keys and when they end.
+    """
+
+    device_id: int
+    number: int
+    secret: bytes
+    ending: tuple[tuple[int, datetime], ...] = ()
+
+
+@dataclass(frozen=True)
+class ListedKey:
+    """A key as it may be shown.
+
+    Args:
+        state: active, grace (until valid_until), expired or revoked.
+        reached: boot and sequence that the device has counted to; None where it never signed.
+    """
+
+    device_id: int
+    number: int
+    state: str
+    created_at: datetime
+    valid_until: datetime | None
+    revoked_at: datetime | None
+    first_used_at: datetime | None
+    reached: tuple[int, int] | None
+
+
+@cache
+def device_queries() -> Mapping[str, str]:
+    """All statements of device_queries.sql."""
+    return split(files(__package__).joinpath("device_queries.sql").read_text("utf-8"))
+
+
+def load(
+    connection: Connection, vault: Vault, device_ids: Sequence[int]
+) -> tuple[dict[int, DeviceKeys], list[VaultError]]:
+    """What is known of these devices' keys, and what went wrong with opening them. One query, none for no device."""
+    if not device_ids:
+        return {}, []
+    with connection.cursor() as cursor:
+        cursor.execute(device_queries()["keys_of_devices"], {"devices": list(device_ids)})
+        rows = cursor.fetchall()
+    secrets: dict[int, dict[int, bytes]] = {}
+    unused: dict[int, set[int]] = {}
+    unreadable: dict[int, set[int]] = {}
+    signers: set[int] = set()
+    errors: list[VaultError] = []
+    for device_id, number, sealed, used in rows:
+        known = secrets.setdefault(device_id, {})
+        if used:
+            signers.add(device_id)
+        else:
+            unused.setdefault(device_id, set()).add(number)
+        if sealed is None:
+            continue
+        try:
+            known[number] = vault.open(device_id, number, bytes(sealed))
+        except VaultError as error:
+            unreadable.setdefault(device_id, set()).add(number)
+            errors.append(error)
+    devices = {
+        device_id: DeviceKeys(
+            known,
+            frozenset(unused.get(device_id, ())),
+            frozenset(unreadable.get(device_id, ())),
+            device_id in signers,
+        )
+        for device_id, known in secrets.items()
+    }
+    return devices, errors
+
+
+def mark_first_use(connection: Connection, accepted: Sequence[Signed]) -> None:
+    """Note that keys signed for the first time; a statement only where there are such."""
+    first = sorted({(signed.device_id, signed.key_number) for signed in accepted if signed.first_use})
+    if first:
+        with connection.cursor() as cursor:
+            named = {"devices": [device_id for device_id, _ in first], "numbers": [number for _, number in first]}
+            cursor.execute(device_queries()["mark_first_use"], named)
+
+
+def raise_sequences(connection: Connection, rows: Sequence[tuple[int, int | None, int | None]]) -> list[bool]:
+    """For each device, boot and sequence (both None: unsigned), whether it is above what came before; see the SQL."""
+    device_ids, boots, sequences = zip(*rows, strict=True) if rows else ((), (), ())
+    with connection.cursor() as cursor:
+        named = {"device_id": list(device_ids), "boot": list(boots), "sequence": list(sequences)}
+        cursor.execute(device_queries()["raise_sequences"], named)
+        return [passes for (passes,) in cursor.fetchall()]
+
+
+def add(connection: Connection, vault: Vault, device_id: int, *, random: Random) -> IssuedKey:
+    """Give a device its first key, or a new one after all were revoked.
+
+    Raises:
+        DeviceKeyError: it has a usable key.
+    """
+    known = _locked(connection, device_id)
+    usable = [number for number, is_usable in known if is_usable]
+    if usable:
+        raise DeviceKeyError(
+            f"device {device_id} has a key already ({_names(device_id, usable)}); rotate it or revoke it first"
+        )
+    return _issue(connection, vault, device_id, known, random)
+
+
+def rotate(connection: Connection, vault: Vault, device_id: int, *, grace_s: int, random: Random) -> IssuedKey:
+    """Give a device its next key; the ones before stay valid for a while.
+
+    Raises:
+        DeviceKeyError: it has no usable key.
+    """
+    known = _locked(connection, device_id)
+    if not any(is_usable for _, is_usable in known):
+        raise DeviceKeyError(f"device {device_id} has no usable key to rotate; add one")
+    issued = _issue(connection, vault, device_id, known, random)
+    with connection.cursor() as cursor:
+        named = {"device_id": device_id, "below": issued.number, "grace_s": grace_s}
+        cursor.execute(device_queries()["end_after_grace"], named)
+        ending = tuple(sorted(cursor.fetchall()))
+    return IssuedKey(device_id, issued.number, issued.secret, ending)
+
+
+def revoke(connection: Connection, device_id: int, number: int | None) -> list[int]:
+    """End a key, or all usable ones, at once; returns the numbers of those that were usable until now.
+
+    Raises:
+        DeviceKeyError: there is no such key.
+    """
+    known = dict(_locked(connection, device_id))
+    if not known:
+        raise DeviceKeyError(f"device {device_id} has no key; see `device list`")
+    if number is not None and number not in known:
+        raise DeviceKeyError(f"device {device_id} has no key {number}; it has {', '.join(map(str, known))}")
+    ended = [one for one, usable in known.items() if usable and number in {None, one}]
+    with connection.cursor() as cursor:
+        cursor.execute(device_queries()["revoke"], {"device_id": device_id, "numbers": ended})
+    return ended
+
+
+def listed(connection: Connection) -> list[ListedKey]:
+    """All keys, by device and number."""
+    with connection.cursor() as cursor:
+        cursor.execute(device_queries()["list_keys"])
+        return [
+            ListedKey(
+                device_id, number, state, created_at, valid_until, revoked_at, first_used_at,
+                None if boot is None else (boot, sequence),
+            )
+            for device_id, number, created_at, valid_until, revoked_at, first_used_at, boot, sequence, state
+            in cursor.fetchall()
+        ]  # fmt: skip
+
+
+def reseal(connection: Connection, vault: Vault, *, random: Random) -> tuple[int, int]:
+    """Encrypt usable keys under the first master key, so that the others can go; returns how many, and of how many.
+
+    Raises:
+        VaultError: one does not open; nothing is changed then if the caller rolls back.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(device_queries()["sealed_keys"])
+        rows = [(device_id, number, bytes(sealed)) for device_id, number, sealed in cursor.fetchall()]
+        old = [row for row in rows if not vault.is_sealed_with_first(*row)]
+        for device_id, number, sealed in old:
+            secret = vault.open(device_id, number, sealed)
+            resealed = vault.seal(device_id, number, secret, random=random)
+            cursor.execute(device_queries()["reseal"], {"device_id": device_id, "number": number, "secret": resealed})
+    return len(old), len(rows)
+
+
+def _locked(connection: Connection, device_id: int) -> list[tuple[int, bool]]:
+    """The device's key numbers and whether each is usable; nobody else changes them until the transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute(device_queries()["lock_device"], {"device_id": device_id})
+        cursor.execute(device_queries()["keys_of_device"], {"device_id": device_id})
+        return [(number, usable) for number, usable in cursor.fetchall()]
+
+
+def _issue(
+    connection: Connection, vault: Vault, device_id: int, known: Sequence[tuple[int, bool]], random: Random
+) -> IssuedKey:
+    number = max((number for number, _ in known), default=0) + 1
+    secret = random(KEY_BYTES)
+    sealed = vault.seal(device_id, number, secret, random=random)
+    with connection.cursor() as cursor:
+        cursor.execute(device_queries()["add_key"], {"device_id": device_id, "number": number, "secret": sealed})
+    return IssuedKey(device_id, number, secret)
+
+
+def _names(device_id: int, numbers: Sequence[int]) -> str:
+    return ", ".join(f"{device_id}.{number}" for number in numbers)
