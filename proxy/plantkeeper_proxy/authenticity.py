@@ -11,12 +11,13 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from plantkeeper_proxy.device_ranges import DeviceRanges, parse_ranges
 from plantkeeper_proxy.errors import SettingsError, SignatureError
 from plantkeeper_proxy.message import MAX_ID, Reading
 from plantkeeper_proxy.signature import Unverified, prepare
-from plantkeeper_proxy.signature_input import show
+from plantkeeper_proxy.signature_input import KEPT, show
 
 MODE_VARIABLE = "PLANTKEEPER_SIGNATURES"
 LEGACY_VARIABLE = "PLANTKEEPER_LEGACY_DEVICES"
@@ -160,7 +161,7 @@ def examine(
         return LegacyClaim(reading.device_id) if reading.device_id in rules.legacy else UNSIGNED
     try:
         signature = prepare(method, path, headers, body)
-        key_device, key_number = _counts(_KEY_ID, signature.key_id, MAX_ID, 'keyid as "<device>.<number>"')
+        key_device, key_number = _key(signature.key_id)
         boot, sequence = _counts(_SEQUENCE, reading.key or "", MAX_COUNT, 'Idempotency-Key as "<boot>-<sequence>"')
     except SignatureError as error:
         return Refused(401, "malformed_signature", str(error))
@@ -206,6 +207,11 @@ def _judge_signed(claim: SignedClaim, known: DeviceKeys | None) -> Verdict:
         return Refused(403, "other_device", said)
     first_use = claim.key_number in known.unused
     return Signed(claim.device_id, claim.key_number, claim.boot, claim.sequence, first_use)
+
+
+@lru_cache(KEPT)
+def _key(key_id: str) -> tuple[int, int]:
+    return _counts(_KEY_ID, key_id, MAX_ID, 'keyid as "<device>.<number>"')
 
 
 def _counts(pattern: re.Pattern[str], text: str, limit: int, expected: str) -> tuple[int, int]:

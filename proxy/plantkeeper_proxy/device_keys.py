@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from importlib.resources import files
+from typing import NamedTuple
 
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class in spite of its name
 
@@ -54,49 +55,53 @@ class ListedKey:
     reached: tuple[int, int] | None
 
 
+class KeyRow(NamedTuple):
+    """A row of `keys_of_devices`: `sealed` of a key that is valid now, `valid_for_s` where that is limited."""
+
+    number: int
+    sealed: memoryview | None
+    used: bool
+    valid_for_s: float | None
+
+
+@dataclass(frozen=True)
+class LoadedKeys:
+    """A device's keys.
+
+    Args:
+        valid_for_s: when the first of them ends by itself; None for none.
+        errors: what went wrong with opening them.
+    """
+
+    keys: DeviceKeys
+    valid_for_s: float | None
+    errors: tuple[VaultError, ...]
+
+
 @cache
 def device_queries() -> Mapping[str, str]:
     """All statements of device_queries.sql."""
     return split(files(__package__).joinpath("device_queries.sql").read_text("utf-8"))
 
 
-def load(
-    connection: Connection, vault: Vault, device_ids: Sequence[int]
-) -> tuple[dict[int, DeviceKeys], list[VaultError]]:
-    """What is known of these devices' keys, and what went wrong with opening them. One query, none for no device."""
-    if not device_ids:
-        return {}, []
+def key_version(connection: Connection) -> int:
+    """A number that changes with every change of any key."""
+    with connection.cursor() as cursor:
+        cursor.execute(device_queries()["key_version"])
+        row = cursor.fetchone()
+    if row is None:
+        raise DeviceKeyError("device_key_version has no row; was it deleted by hand? put one in: (true, 1)")
+    return int(row[0])
+
+
+def load(connection: Connection, vault: Vault, device_ids: Sequence[int]) -> dict[int, LoadedKeys]:
+    """What the database knows of these devices' keys, in one query; nothing for a device that never had one."""
     with connection.cursor() as cursor:
         cursor.execute(device_queries()["keys_of_devices"], {"devices": list(device_ids)})
-        rows = cursor.fetchall()
-    secrets: dict[int, dict[int, bytes]] = {}
-    unused: dict[int, set[int]] = {}
-    unreadable: dict[int, set[int]] = {}
-    signers: set[int] = set()
-    errors: list[VaultError] = []
-    for device_id, number, sealed, used in rows:
-        known = secrets.setdefault(device_id, {})
-        if used:
-            signers.add(device_id)
-        else:
-            unused.setdefault(device_id, set()).add(number)
-        if sealed is None:
-            continue
-        try:
-            known[number] = vault.open(device_id, number, bytes(sealed))
-        except VaultError as error:
-            unreadable.setdefault(device_id, set()).add(number)
-            errors.append(error)
-    devices = {
-        device_id: DeviceKeys(
-            known,
-            frozenset(unused.get(device_id, ())),
-            frozenset(unreadable.get(device_id, ())),
-            device_id in signers,
-        )
-        for device_id, known in secrets.items()
-    }
-    return devices, errors
+        rows_of: dict[int, list[KeyRow]] = {}
+        for device_id, *row in cursor.fetchall():
+            rows_of.setdefault(device_id, []).append(KeyRow(*row))
+    return {device_id: _opened(vault, device_id, rows) for device_id, rows in rows_of.items()}
 
 
 def mark_first_use(connection: Connection, accepted: Sequence[Signed]) -> None:
@@ -180,6 +185,18 @@ def listed(connection: Connection) -> list[ListedKey]:
         ]  # fmt: skip
 
 
+def check(connection: Connection, vault: Vault) -> int:
+    """Open every key that is valid now; returns how many. For the start of a gateway.
+
+    Raises:
+        VaultError: one does not open.
+    """
+    rows = _sealed(connection)
+    for row in rows:
+        vault.open(*row)
+    return len(rows)
+
+
 def reseal(connection: Connection, vault: Vault, *, random: Random) -> tuple[int, int]:
     """Encrypt usable keys under the first master key, so that the others can go; returns how many, and of how many.
 
@@ -187,14 +204,39 @@ def reseal(connection: Connection, vault: Vault, *, random: Random) -> tuple[int
         VaultError: one does not open; nothing is changed then if the caller rolls back.
     """
     with connection.cursor() as cursor:
-        cursor.execute(device_queries()["sealed_keys"])
-        rows = [(device_id, number, bytes(sealed)) for device_id, number, sealed in cursor.fetchall()]
+        cursor.execute(device_queries()["lock_keys"])
+        rows = _sealed(connection)
         old = [row for row in rows if not vault.is_sealed_with_first(*row)]
         for device_id, number, sealed in old:
             secret = vault.open(device_id, number, sealed)
             resealed = vault.seal(device_id, number, secret, random=random)
             cursor.execute(device_queries()["reseal"], {"device_id": device_id, "number": number, "secret": resealed})
     return len(old), len(rows)
+
+
+def _opened(vault: Vault, device_id: int, rows: Sequence[KeyRow]) -> LoadedKeys:
+    secrets: dict[int, bytes] = {}
+    errors: dict[int, VaultError] = {}
+    for row in rows:
+        if row.sealed is not None:
+            try:
+                secrets[row.number] = vault.open(device_id, row.number, bytes(row.sealed))
+            except VaultError as error:
+                errors[row.number] = error
+    keys = DeviceKeys(
+        secrets,
+        unused=frozenset(row.number for row in rows if not row.used),
+        unreadable=frozenset(errors),
+        has_signed=any(row.used for row in rows),
+    )
+    ends = [row.valid_for_s for row in rows if row.sealed is not None and row.valid_for_s is not None]
+    return LoadedKeys(keys, min(ends, default=None), tuple(errors.values()))
+
+
+def _sealed(connection: Connection) -> list[tuple[int, int, bytes]]:
+    with connection.cursor() as cursor:
+        cursor.execute(device_queries()["sealed_keys"])
+        return [(device_id, number, bytes(sealed)) for device_id, number, sealed in cursor.fetchall()]
 
 
 def _locked(connection: Connection, device_id: int) -> list[tuple[int, bool]]:

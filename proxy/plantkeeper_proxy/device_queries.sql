@@ -1,17 +1,25 @@
 -- Every SQL statement about device keys, by name.
 
+-- name: key_version
+-- Another one after every change of a key, so that keys can be kept in memory.
+SELECT version FROM device_key_version;
+
 -- name: keys_of_devices
--- All keys of these devices: secrets of those that are valid now only, the others for whether the device ever signed.
+-- All keys of these devices: secrets of those that are valid now, and for how many seconds yet where that is limited;
+-- the others for whether the device ever signed.
 SELECT device_id, number, CASE WHEN revoked_at IS NULL AND (valid_until IS NULL OR valid_until > now()) THEN secret END,
-    first_used_at IS NOT NULL
+    first_used_at IS NOT NULL, extract(epoch FROM valid_until - now())::float8
 FROM device_key WHERE device_id = ANY (%(devices)s::integer[]);
 
 -- name: mark_first_use
--- Says which keys were marked; one that is marked already keeps its time.
-UPDATE device_key SET first_used_at = now()
-FROM unnest(%(devices)s::integer[], %(numbers)s::integer[]) AS used (device_id, number)
-WHERE device_key.device_id = used.device_id AND device_key.number = used.number AND first_used_at IS NULL
-RETURNING device_key.device_id, device_key.number;
+-- A key that is marked already keeps its time. Locked in order, so that two gateways cannot wait for each other.
+WITH used AS MATERIALIZED (
+    SELECT device_id, number FROM device_key
+    JOIN unnest(%(devices)s::integer[], %(numbers)s::integer[]) AS named (device_id, number) USING (device_id, number)
+    WHERE first_used_at IS NULL ORDER BY device_id, number FOR UPDATE OF device_key
+)
+UPDATE device_key SET first_used_at = now() FROM used
+WHERE device_key.device_id = used.device_id AND device_key.number = used.number;
 
 -- name: raise_sequences
 -- For each row, in their order, whether it is above all that its device sent before it, in this batch or earlier; the
@@ -27,9 +35,9 @@ WITH input AS (
         max(counted) OVER (
             PARTITION BY input.device_id ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
         ),
-        CASE WHEN kept.boot IS NOT NULL THEN ARRAY[kept.boot, kept.sequence] END
+        (SELECT ARRAY[kept.boot, kept.sequence] FROM device_sequence AS kept WHERE kept.device_id = input.device_id)
     ) AS highest
-    FROM input LEFT JOIN device_sequence AS kept USING (device_id)
+    FROM input
 ), judged AS (
     SELECT position, device_id, boot, sequence, counted,
         counted IS NULL OR highest IS NULL OR counted > highest AS passes
@@ -72,9 +80,13 @@ SELECT device_id, number, created_at, valid_until, revoked_at, first_used_at, bo
 FROM device_key LEFT JOIN device_sequence USING (device_id) ORDER BY device_id, number;
 
 -- name: sealed_keys
-SELECT device_id, number, secret FROM device_key WHERE revoked_at IS NULL
-    AND (valid_until IS NULL OR valid_until > now())
-ORDER BY device_id, number FOR UPDATE;
+-- Those that are valid now.
+SELECT device_id, number, secret FROM device_key
+WHERE revoked_at IS NULL AND (valid_until IS NULL OR valid_until > now()) ORDER BY device_id, number;
+
+-- name: lock_keys
+-- Until the transaction ends nobody else changes any key; they can be read.
+LOCK TABLE device_key IN SHARE ROW EXCLUSIVE MODE;
 
 -- name: reseal
 UPDATE device_key SET secret = %(secret)s WHERE device_id = %(device_id)s AND number = %(number)s;

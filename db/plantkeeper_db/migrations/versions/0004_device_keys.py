@@ -23,6 +23,20 @@ COMMENT ON COLUMN device_key.secret IS 'Nonce (12 bytes), then key and tag, encr
 COMMENT ON COLUMN device_key.valid_until IS 'End of the grace period of a key that was rotated; NULL for one in force.';
 COMMENT ON COLUMN device_key.first_used_at IS 'First valid signature; from then on the device must sign.';
 
+CREATE TABLE device_key_version (
+    one     boolean PRIMARY KEY DEFAULT true CHECK (one),
+    version bigint NOT NULL
+);
+COMMENT ON TABLE device_key_version IS 'One row, which changes with device_key: gateways keep keys until it does.';
+INSERT INTO device_key_version (version) VALUES (1);
+CREATE FUNCTION device_key_changed() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    UPDATE device_key_version SET version = version + 1;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER device_key_changed AFTER INSERT OR UPDATE OR DELETE OR TRUNCATE ON device_key
+    FOR EACH STATEMENT EXECUTE FUNCTION device_key_changed();
+
 -- One row a device, written with every batch: room on the page for its next version, dead ones cleared away early.
 CREATE TABLE device_sequence (
     device_id integer PRIMARY KEY,
@@ -33,7 +47,12 @@ CREATE TABLE device_sequence (
 COMMENT ON TABLE device_sequence IS 'The highest count that a device signed; what is not above it is a replay.';
 """
 
-DOWN = "DROP TABLE device_sequence; DROP TABLE device_key;"
+DOWN = """
+DROP TABLE device_sequence;
+DROP TABLE device_key;
+DROP FUNCTION device_key_changed();
+DROP TABLE device_key_version;
+"""
 
 
 def upgrade() -> None:
