@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
+from secrets import token_bytes
 
 from plantkeeper_proxy.device_ranges import DeviceRanges, parse_ranges
 from plantkeeper_proxy.errors import SettingsError, SignatureError
@@ -25,8 +26,8 @@ REQUIRED, LEGACY = "required", "legacy"
 MAX_COUNT = 2**32 - 1
 _KEY_ID = re.compile(r"([1-9][0-9]{0,9})\.([1-9][0-9]{0,9})", re.ASCII)
 _SEQUENCE = re.compile(r"([1-9][0-9]{0,9})-([1-9][0-9]{0,9})", re.ASCII)
-# what an unknown key is tried with; its value is public and does not matter, since the outcome is not used
-_NO_SECRET = bytes(32)
+# what an unknown key is tried with; the outcome is not used, and nobody could bring it about
+NO_SECRET = token_bytes(32)
 
 
 @dataclass(frozen=True)
@@ -196,7 +197,7 @@ def judge(claims: Sequence[Claim], devices: Mapping[int, DeviceKeys]) -> list[Ve
 
 def _judge_signed(claim: SignedClaim, known: DeviceKeys | None) -> Verdict:
     secret = None if known is None else known.secrets.get(claim.key_number)
-    matches = claim.signature.is_signed_with(_NO_SECRET if secret is None else secret)
+    matches = claim.signature.is_signed_with(NO_SECRET if secret is None else secret)
     if known is not None and claim.key_number in known.unreadable:
         return UNREADABLE
     if known is None or secret is None or not matches:

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from plantkeeper_proxy.authenticity import (
     BAD_SIGNATURE,
     MUST_SIGN,
+    NO_SECRET,
     UNREADABLE,
     UNSIGNED,
     Claim,
@@ -180,8 +181,8 @@ def test_an_unknown_key_costs_the_same_work(monkeypatch: pytest.MonkeyPatch, kno
 
 
 def test_the_secret_that_stands_for_unknown_keys_opens_nothing() -> None:
-    assert verdict({}, secret=bytes(32)) is BAD_SIGNATURE
-    assert verdict({7: DeviceKeys({2: SECRET})}, secret=bytes(32)) is BAD_SIGNATURE
+    for keys in ({}, {7: DeviceKeys({})}, {7: DeviceKeys({1: SECRET})}, {7: DeviceKeys({2: SECRET})}):
+        assert verdict(keys, secret=NO_SECRET) is BAD_SIGNATURE
 
 
 def test_a_device_can_only_write_as_itself() -> None:
