@@ -1,4 +1,4 @@
-"""`plantkeeper-proxy serve | forward | deadletter | settings`."""
+"""`plantkeeper-proxy serve | forward | device | deadletter | settings`."""
 
 from __future__ import annotations
 
@@ -11,10 +11,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
-from plantkeeper_proxy import deadletters
+from plantkeeper_proxy import deadletters, device_cli
+from plantkeeper_proxy.authenticity import policy
 from plantkeeper_proxy.errors import GatewayError
 from plantkeeper_proxy.settings import forwarder_settings, gateway_settings
 from plantkeeper_proxy.store import ReadingStore
+from plantkeeper_proxy.vault import Vault, has_master_key, master_keys
 
 ERROR_STATUS = 2
 
@@ -29,6 +31,8 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
             _serve(options.listen_fd, environment)
         elif options.command == "forward":
             _forward(options.ready_file, environment)
+        elif options.command == "device":
+            device_cli.run(options, environment)
         elif options.command == "deadletter":
             return _deadletter(options, environment)
         else:
@@ -46,6 +50,7 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--listen-fd", type=int, help="descriptor of a listening socket, inherited from the parent")
     forward = commands.add_parser("forward", help="forward stored readings to the backend")
     forward.add_argument("--ready-file", type=Path, help="file to make once the outbox is watched")
+    device_cli.add_parser(commands)
     deadletters.add_parser(commands)
     commands.add_parser("settings", help="print the settings as they were understood, secrets hidden")
     return parser
@@ -54,7 +59,11 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(listen_fd: int | None, environment: Mapping[str, str]) -> None:
     from plantkeeper_proxy.server import run  # noqa: PLC0415 - the forwarder does without a web server
 
-    run(gateway_settings(environment), listen_fd)
+    rules = policy(environment)
+    # without a master key no signature can be checked, which is no trouble while none is asked for
+    needs_key = not rules.legacy.firsts or has_master_key(environment)
+    vault = Vault(master_keys(environment)) if needs_key else Vault.without_keys()
+    run(gateway_settings(environment), listen_fd, policy=rules, vault=vault)
 
 
 def _forward(ready_file: Path | None, environment: Mapping[str, str]) -> None:

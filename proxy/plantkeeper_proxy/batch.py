@@ -11,15 +11,13 @@ from collections.abc import Callable, Coroutine, Sequence
 from typing import Any
 
 from plantkeeper_proxy.errors import OverloadedError, StoreError
-from plantkeeper_proxy.ingest import Stored
-from plantkeeper_proxy.message import Reading
+from plantkeeper_proxy.ingest import Outcome, Submission
 
 BATCH_LIMIT = 500
 WAITING_LIMIT = 5_000
 PATIENCE_S = 5.0
 SWEEP_EVERY_S = 0.5
-Outcome = Stored | StoreError
-Done = Callable[[Outcome], None]
+Done = Callable[[Outcome | StoreError], None]
 
 
 class Batcher:
@@ -34,7 +32,7 @@ class Batcher:
 
     def __init__(
         self,
-        store_batch: Callable[[Sequence[Reading]], Coroutine[Any, Any, Sequence[Outcome]]],
+        store_batch: Callable[[Sequence[Submission]], Coroutine[Any, Any, Sequence[Outcome | StoreError]]],
         *,
         batch_limit: int = BATCH_LIMIT,
         waiting_limit: int = WAITING_LIMIT,
@@ -42,12 +40,12 @@ class Batcher:
     ) -> None:
         self._store_batch = store_batch
         self._batch_limit, self._waiting_limit, self._patience_s = batch_limit, waiting_limit, patience_s
-        self._waiting: deque[tuple[Reading, Done, float]] = deque()
+        self._waiting: deque[tuple[Submission, Done, float]] = deque()
         self._committing: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
         self._sweep_timer: asyncio.TimerHandle | None = None
 
-    def submit(self, reading: Reading, done: Done) -> None:
+    def submit(self, submission: Submission, done: Done) -> None:
         """Have a reading committed; `done(outcome)` is called in the event loop once that is decided.
 
         Raises:
@@ -55,7 +53,7 @@ class Batcher:
         """
         if len(self._waiting) >= self._waiting_limit:
             raise OverloadedError(f"{len(self._waiting)} readings wait to be stored")
-        self._waiting.append((reading, done, self._loop.time() + self._patience_s))
+        self._waiting.append((submission, done, self._loop.time() + self._patience_s))
         if self._committing is None:
             self._committing = self._loop.create_task(self._commit())
 
@@ -66,15 +64,15 @@ class Batcher:
 
     async def _commit(self) -> None:
         """Commit batch after batch, until nothing waits."""
-        answers: list[tuple[Done, Outcome]] = []
+        answers: list[tuple[Done, Outcome | StoreError]] = []
         while self._waiting:
             batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_limit))]
             self._sweep_timer = self._loop.call_later(SWEEP_EVERY_S, self._sweep)
-            committed = self._loop.create_task(self._store_batch([reading for reading, _, _ in batch]))
+            committed = self._loop.create_task(self._store_batch([submission for submission, _, _ in batch]))
             await asyncio.sleep(0)  # PostgreSQL works while the last batch's answers are written
             _tell(answers)
             try:
-                outcomes: Sequence[Outcome] = await committed
+                outcomes: Sequence[Outcome | StoreError] = await committed
             except Exception as error:  # a bug in the store must not leave boards without an answer
                 outcomes = [StoreError(f"internal error: {error!r}")] * len(batch)
             finally:
@@ -91,6 +89,6 @@ class Batcher:
         self._sweep_timer = self._loop.call_later(SWEEP_EVERY_S, self._sweep)
 
 
-def _tell(answers: Sequence[tuple[Done, Outcome]]) -> None:
+def _tell(answers: Sequence[tuple[Done, Outcome | StoreError]]) -> None:
     for done, outcome in answers:
         done(outcome)

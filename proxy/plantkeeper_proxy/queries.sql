@@ -2,23 +2,42 @@
 
 -- name: store
 -- Readings with their outbox entries, in one transaction; nothing for a device's key that is there already, or twice
--- in the batch. Returns the positions (from 1) of those that are new.
+-- in the batch, nor for a signed one (with boot and sequence) that is not above all that its device signed before it.
+-- Nothing at all where device keys have changed since the batch was judged (`version`).
+-- Returns the positions (from 1) of those that are new, and the version of the keys.
 -- The lock lets ids grow in the order of commits, over several gateways too: no reading ever appears below one that a
 -- forwarder has seen. It is held by the server alone, so that a gateway that hangs holds up no other.
 -- The notification names the devices, or nobody where they are too many to name.
 SELECT pg_advisory_xact_lock(20825, 1);
 WITH input AS MATERIALIZED (
-    SELECT nextval('reading_id') AS id, sent.* FROM unnest(
+    SELECT nextval('reading_id') AS id, sent.*, CASE WHEN boot IS NOT NULL THEN ARRAY[boot, sequence] END AS counted
+    FROM unnest(
         %(device_id)s::integer[], %(key)s::text[], %(temperature)s::float8[], %(humidity)s::float8[],
-        %(light)s::float8[], %(age_s)s::integer[]
-    ) WITH ORDINALITY AS sent (device_id, idempotency_key, temperature, humidity, light, age_s, position)
+        %(light)s::float8[], %(age_s)s::integer[], %(boot)s::bigint[], %(sequence)s::bigint[]
+    ) WITH ORDINALITY
+        AS sent (device_id, idempotency_key, temperature, humidity, light, age_s, boot, sequence, position)
+    WHERE (SELECT version FROM device_key_version) = %(version)s
+), judged AS MATERIALIZED (
+    SELECT *, counted IS NULL OR coalesce(counted > greatest(
+        (SELECT ARRAY[before.boot, before.sequence] FROM device_sequence AS before
+            WHERE before.device_id = input.device_id),
+        max(counted) OVER (
+            PARTITION BY device_id ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        )
+    ), true) AS passes
+    FROM input
+), raised AS (
+    INSERT INTO device_sequence (device_id, boot, sequence)
+    SELECT DISTINCT ON (device_id) device_id, boot, sequence FROM judged WHERE passes AND counted IS NOT NULL
+    ORDER BY device_id, counted DESC
+    ON CONFLICT (device_id) DO UPDATE SET boot = excluded.boot, sequence = excluded.sequence
 ), key AS (
     INSERT INTO reading_key (device_id, idempotency_key, reading_id)
-    SELECT device_id, idempotency_key, id FROM input WHERE idempotency_key IS NOT NULL
+    SELECT device_id, idempotency_key, id FROM judged WHERE idempotency_key IS NOT NULL AND passes
     ON CONFLICT DO NOTHING
     RETURNING reading_id
 ), fresh AS MATERIALIZED (
-    SELECT * FROM input WHERE idempotency_key IS NULL OR id IN (SELECT reading_id FROM key)
+    SELECT * FROM judged WHERE idempotency_key IS NULL OR id IN (SELECT reading_id FROM key)
 ), added AS (
     INSERT INTO reading (id, device_id, idempotency_key, temperature, humidity, light, measured_at)
     SELECT id, device_id, idempotency_key, temperature, humidity, light, now() - age_s * interval '1 second' FROM fresh
@@ -29,7 +48,8 @@ WITH input AS MATERIALIZED (
     SELECT pg_notify('outbox', CASE WHEN count(*) > 500 THEN '' ELSE string_agg(device_id::text, ',') END)
     FROM (SELECT DISTINCT device_id FROM fresh) AS devices HAVING count(*) > 0
 )
-SELECT position, (SELECT count(*) FROM news) FROM fresh;
+SELECT coalesce(array_agg(position), '{}'), (SELECT version FROM device_key_version), (SELECT count(*) FROM news)
+FROM fresh;
 
 -- name: find_by_key
 SELECT temperature, humidity, light FROM reading_key

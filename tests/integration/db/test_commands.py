@@ -27,9 +27,9 @@ def test_status_before_and_after_migrate(plantkeeper_db: Command, empty_dsn: str
     before = plantkeeper_db("status", dsn=empty_dsn)
     assert (before.returncode, before.stdout) == (
         3,
-        "schema revision: none\nnewest revision: 0003\npending: 0001, 0002, 0003\n",
+        "schema revision: none\nnewest revision: 0004\npending: 0001, 0002, 0003, 0004\n",
     )
-    assert plantkeeper_db("migrate", dsn=empty_dsn).stdout == "applied: 0001, 0002, 0003\n"
+    assert plantkeeper_db("migrate", dsn=empty_dsn).stdout == "applied: 0001, 0002, 0003, 0004\n"
     after = plantkeeper_db("status", dsn=empty_dsn)
     assert (after.returncode, after.stdout.splitlines()[-1]) == (0, "pending: nothing")
     assert plantkeeper_db("migrate", dsn=empty_dsn).stdout == "applied: nothing, the schema is up to date\n"
@@ -38,6 +38,7 @@ def test_status_before_and_after_migrate(plantkeeper_db: Command, empty_dsn: str
     assert named == {
         *("alembic_version", "dead_letter", "device", "forwarder", "lane", "outbox"),
         *("reading", "reading_default", "reading_key"),
+        *("device_key", "device_key_version", "device_sequence"),
     }
 
 

@@ -9,14 +9,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plantkeeper_proxy.batch import Batcher, Outcome
+from plantkeeper_proxy.authenticity import LegacyClaim
+from plantkeeper_proxy.batch import Batcher
 from plantkeeper_proxy.errors import OverloadedError, StoreError
-from plantkeeper_proxy.ingest import Stored
+from plantkeeper_proxy.ingest import Outcome as Said
+from plantkeeper_proxy.ingest import Stored, Submission
 from plantkeeper_proxy.message import Reading
 
 
-def reading(number: int) -> Reading:
-    return Reading(number, None, None, None)
+def reading(number: int) -> Submission:
+    return Submission(Reading(number, None, None, None), LegacyClaim(number))
+
+
+Outcome = Said | StoreError
 
 
 class Store:
@@ -26,8 +31,8 @@ class Store:
         self.batches: list[list[int]] = []
         self.may_go = asyncio.Semaphore(0)
 
-    async def store_batch(self, readings: Sequence[Reading]) -> Sequence[Outcome]:
-        self.batches.append([one.device_id for one in readings])
+    async def store_batch(self, readings: Sequence[Submission]) -> Sequence[Outcome]:
+        self.batches.append([one.reading.device_id for one in readings])
         await self.may_go.acquire()
         return [Stored.NEW] * len(readings)
 
@@ -73,7 +78,7 @@ def test_what_comes_during_a_commit_shares_the_next() -> None:
 
 
 def test_a_bug_in_the_store_leaves_nobody_without_an_answer() -> None:
-    async def broken(_readings: Sequence[Reading]) -> Sequence[Outcome]:
+    async def broken(_readings: Sequence[Submission]) -> Sequence[Outcome]:
         raise ZeroDivisionError("boom")
 
     async def run() -> list[Outcome]:
