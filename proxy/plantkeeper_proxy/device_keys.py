@@ -97,12 +97,14 @@ def load(vault: Vault, device_ids: Sequence[int]) -> Dialogue[dict[int, LoadedKe
     return {device_id: _opened(vault, device_id, rows) for device_id, rows in rows_of.items()}
 
 
-def mark_first_use(accepted: Sequence[Signed]) -> Dialogue[None]:
-    """Note that keys signed for the first time; a statement only where there are such."""
-    first = sorted({(signed.device_id, signed.key_number) for signed in accepted if signed.first_use})
-    if first:
-        devices, numbers = [device_id for device_id, _ in first], [number for _, number in first]
-        yield "mark_first_use", {"devices": devices, "numbers": numbers}
+def mark_first_use(accepted: Sequence[Signed]) -> Dialogue[int]:
+    """Note that keys signed for the first time; returns the version of the keys right after."""
+    used = sorted({(signed.device_id, signed.key_number) for signed in accepted})
+    rows = yield (
+        "mark_first_use",
+        {"devices": [device_id for device_id, _ in used], "numbers": [number for _, number in used]},
+    )
+    return int(rows[0][0])
 
 
 def add(connection: Connection, vault: Vault, device_id: int, *, random: Random) -> IssuedKey:

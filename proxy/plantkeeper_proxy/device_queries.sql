@@ -13,6 +13,7 @@ FROM device_key WHERE device_id = ANY (%(devices)s::integer[]);
 
 -- name: mark_first_use
 -- A key that is marked already keeps its time. Locked in order, so that two gateways cannot wait for each other.
+-- Returns the version after this change, in the transaction that made it.
 WITH used AS MATERIALIZED (
     SELECT device_id, number FROM device_key
     JOIN unnest(%(devices)s::integer[], %(numbers)s::integer[]) AS named (device_id, number) USING (device_id, number)
@@ -20,6 +21,7 @@ WITH used AS MATERIALIZED (
 )
 UPDATE device_key SET first_used_at = now() FROM used
 WHERE device_key.device_id = used.device_id AND device_key.number = used.number;
+SELECT version FROM device_key_version;
 
 -- name: lock_device
 -- One command at a time changes a device's keys.

@@ -7,10 +7,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from math import inf
 
 from plantkeeper_proxy import device_keys
-from plantkeeper_proxy.authenticity import DeviceKeys
+from plantkeeper_proxy.authenticity import DeviceKeys, Signed
 from plantkeeper_proxy.dialogue import Dialogue
 from plantkeeper_proxy.vault import Vault
 
@@ -51,6 +52,20 @@ class KeyRing:
         if unknown:
             yield from self._load(unknown, now_s)
         return {device_id: self._devices[device_id][1] for device_id in device_ids}
+
+    def mark_used(self, accepted: Sequence[Signed]) -> Dialogue[None]:
+        """Note which keys signed for the first time, here and in the database."""
+        first = [signed for signed in accepted if signed.first_use]
+        if not first:
+            return
+        version = yield from device_keys.mark_first_use(first)
+        if version != self.version + 1:  # somebody else changed keys as well
+            return
+        self.version = version
+        for signed in first:
+            end_s, keys = self._devices[signed.device_id]
+            used = replace(keys, unused=keys.unused - {signed.key_number}, has_signed=True)
+            self._devices[signed.device_id] = end_s, used
 
     def _load(self, device_ids: Sequence[int], now_s: float) -> Dialogue[None]:
         loaded = yield from device_keys.load(self._vault, device_ids)

@@ -42,7 +42,7 @@ def storing(submissions: Sequence[Submission], ring: KeyRing) -> Dialogue[list[O
     claims = [submission.claim for submission in submissions]
     for _ in range(JUDGED_AT_MOST):
         verdicts = judge(claims, (yield from ring.keys_of(devices_of(claims))))
-        yield from device_keys.mark_first_use([verdict for verdict in verdicts if isinstance(verdict, Signed)])
+        yield from ring.mark_used([verdict for verdict in verdicts if isinstance(verdict, Signed)])
         accepted = [position for position, verdict in enumerate(verdicts) if not isinstance(verdict, Refused)]
         outcomes: list[Outcome | None] = [verdict if isinstance(verdict, Refused) else None for verdict in verdicts]
         if accepted:

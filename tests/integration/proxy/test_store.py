@@ -151,6 +151,7 @@ def test_batches_do_what_a_loop_over_a_dictionary_would(
     """Devices 1 and 2 sign where they send a key, device 3 never does."""
     execute("DELETE FROM reading; DELETE FROM outbox; DELETE FROM reading_key; DELETE FROM device_sequence")
     execute("DELETE FROM device_key")
+    batches.ring.forget()
     secrets = {device_id: batches.add_key(device_id) for device_id in (1, 2)}
     known: dict[tuple[int, str], int] = {}
     reached: dict[int, tuple[int, ...]] = {}
