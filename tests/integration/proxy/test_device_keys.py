@@ -69,7 +69,7 @@ def test_keys_that_are_valid_now_and_whether_the_device_ever_signed(connection: 
 
     converse_blocking(
         connection,
-        device_keys.mark_first_use([Signed(7, 1, 1, 1, first_use=True), Signed(8, 1, 1, 1, first_use=False)]),
+        device_keys.mark_first_use([Signed(7, 1, 1, 1, first_use=True), Signed(7, 1, 1, 2, first_use=True)]),
     )
     marked = "SELECT device_id, number, first_used_at FROM device_key WHERE first_used_at IS NOT NULL"
     once = execute(connection, marked)
