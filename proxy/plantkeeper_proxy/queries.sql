@@ -16,7 +16,7 @@ WITH input AS MATERIALIZED (
         %(light)s::float8[], %(age_s)s::integer[], %(boot)s::bigint[], %(sequence)s::bigint[]
     ) WITH ORDINALITY
         AS sent (device_id, idempotency_key, temperature, humidity, light, age_s, boot, sequence, position)
-    WHERE (SELECT version FROM device_key_version) = %(version)s
+    WHERE (SELECT version FROM device_key_version) = %(version)s::bigint
 ), judged AS MATERIALIZED (
     SELECT *, counted IS NULL OR coalesce(counted > greatest(
         (SELECT ARRAY[before.boot, before.sequence] FROM device_sequence AS before
@@ -55,7 +55,7 @@ FROM fresh;
 SELECT temperature, humidity, light FROM reading_key
 JOIN reading ON reading.device_id = reading_key.device_id AND reading.id = reading_key.reading_id
     AND reading.received_at = reading_key.received_at
-WHERE reading_key.device_id = %(device_id)s AND reading_key.idempotency_key = %(key)s;
+WHERE reading_key.device_id = %(device_id)s::integer AND reading_key.idempotency_key = %(key)s::text;
 
 -- name: revision
 SELECT version_num FROM alembic_version;
@@ -83,10 +83,10 @@ INSERT INTO lane (device_id) SELECT unnest(%(devices)s::integer[]) ORDER BY 1 ON
 WITH free AS (
     SELECT device_id FROM lane
     WHERE device_id = ANY (%(devices)s::integer[]) AND due_at <= now()
-        AND (claimed_until <= now() OR owner = %(owner)s)
+        AND (claimed_until <= now() OR owner = %(owner)s::text)
     FOR UPDATE SKIP LOCKED
 ), claimed AS (
-    UPDATE lane SET owner = %(owner)s, claimed_until = now() + %(lease_s)s * interval '1 second'
+    UPDATE lane SET owner = %(owner)s, claimed_until = now() + %(lease_s)s::float8 * interval '1 second'
     FROM free WHERE lane.device_id = free.device_id
     RETURNING lane.device_id, lane.attempts
 )
@@ -99,7 +99,7 @@ FROM lane LEFT JOIN claimed USING (device_id) WHERE lane.device_id = ANY (%(devi
 SELECT oldest.* FROM unnest(%(devices)s::integer[]) AS wanted (device_id), LATERAL (
     SELECT reading_id, outbox.device_id, idempotency_key, temperature, humidity, light,
         extract(epoch FROM received_at)::float8
-    FROM outbox WHERE outbox.device_id = wanted.device_id ORDER BY reading_id LIMIT %(limit)s
+    FROM outbox WHERE outbox.device_id = wanted.device_id ORDER BY reading_id LIMIT %(limit)s::bigint
 ) AS oldest
 ORDER BY 2, 1;
 
@@ -130,16 +130,16 @@ UPDATE lane SET attempts = given.attempts, due_at = now() + given.delay_s * inte
     last_error = given.error, claimed_until = '-infinity'
 FROM unnest(%(devices)s::integer[], %(attempts)s::integer[], %(delays_s)s::float8[], %(errors)s::text[])
     AS given (device_id, attempts, delay_s, error)
-WHERE lane.device_id = given.device_id AND lane.owner = %(owner)s;
+WHERE lane.device_id = given.device_id AND lane.owner = %(owner)s::text;
 
 -- name: release
 -- All lanes of a forwarder that ends.
-UPDATE lane SET claimed_until = '-infinity' WHERE owner = %(owner)s AND claimed_until > now();
+UPDATE lane SET claimed_until = '-infinity' WHERE owner = %(owner)s::text AND claimed_until > now();
 
 -- name: report
 -- What a forwarder says of itself; those not heard of for a day are forgotten.
 DELETE FROM forwarder WHERE seen_at < now() - interval '1 day';
-INSERT INTO forwarder (name, counters, alarms) VALUES (%(name)s, %(counters)s, %(alarms)s)
+INSERT INTO forwarder (name, counters, alarms) VALUES (%(name)s::text, %(counters)s::jsonb, %(alarms)s::jsonb)
 ON CONFLICT (name) DO UPDATE SET seen_at = now(), counters = excluded.counters, alarms = excluded.alarms;
 
 -- name: dead_letters

@@ -64,7 +64,13 @@ def test_a_failed_statement_says_why_and_leaves_the_connection_of_use(database_d
             await database.run("SELECT 1/0")
         assert isinstance(error.value.__cause__, psycopg2.DataError)
         assert database.is_open
-        assert await database.run("SELECT %(a)s", {"a": [1, None, "x'"][2]}) == [("x'",)]
+        for value in ("x'", None, "%s", "; SELECT 1/0"):
+            assert await database.run("SELECT %(a)s::text", {"a": value}) == [(value,)]
+        assert await database.run("SELECT %(a)s::float8[]", {"a": [None, 1.5]}) == [([None, 1.5],)]
+        with pytest.raises(StoreError, match="division by zero"):
+            await database.run("SELECT 1/%(a)s::integer", {"a": 0})
+        assert await database.run("SELECT 1/%(a)s::integer", {"a": 1}) == [(1,)]
+        assert await database.run("SELECT %(a)s::integer; SELECT 2", {"a": 1}) == [(2,)]
         database.close()
         database.close()
 
@@ -85,7 +91,9 @@ def test_statements_of_one_call_are_one_transaction(database_dsn: str) -> None:
 def test_calls_take_turns(database_dsn: str) -> None:
     async def run() -> None:
         database = await connect(database_dsn, name="test", wait_s=5)
-        rows = await asyncio.gather(*(database.run("SELECT %(n)s, pg_sleep(0.001)", {"n": n}) for n in range(20)))
+        rows = await asyncio.gather(
+            *(database.run("SELECT %(n)s::integer, pg_sleep(0.001)", {"n": n}) for n in range(20))
+        )
         assert [row[0][0] for row in rows] == list(range(20))
         database.close()
 
@@ -112,7 +120,7 @@ def test_news_and_the_end_are_told_without_asking(database_dsn: str) -> None:
             await database.run("SELECT 1")  # news that comes with an answer is told as well
             while heard != ["7,8", "9"]:
                 await asyncio.sleep(0.005)
-            await other.run("SELECT pg_terminate_backend(%(pid)s)", {"pid": pid})
+            await other.run("SELECT pg_terminate_backend(%(pid)s::integer)", {"pid": pid})
             await lost.wait()
         assert not database.is_open
         other.close()

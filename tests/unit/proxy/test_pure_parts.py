@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from plantkeeper_proxy.__main__ import hide_secrets
 from plantkeeper_proxy.backoff import LONGEST_S, delay_s
+from plantkeeper_proxy.database import prepare
 from plantkeeper_proxy.delivery import Waiting
 from plantkeeper_proxy.errors import SettingsError
 from plantkeeper_proxy.queries import queries, split
@@ -92,6 +93,20 @@ def test_every_statement_has_a_name_and_no_comment_is_left() -> None:
     assert {"store", "find_by_key", "revision", "claim", "oldest", "delivered", "park", "pause"} <= set(queries())
     assert not any("--" in statement for statement in queries().values())
     assert split("-- name: a\nSELECT 1;\n-- name: b\n-- why\nSELECT 2;") == {"a": "SELECT 1;", "b": "SELECT 2;"}
+
+
+def test_a_query_is_prepared_with_its_arguments_in_order() -> None:
+    query = "SELECT lock(1);\nSELECT %(b)s::text[], %(a)s::bigint, %(b)s WHERE 7 %% 2 = 1;"
+    assert prepare(query, "q") == (
+        "PREPARE q AS SELECT $1::text[], $2::bigint, $1::text[] WHERE 7 % 2 = 1",
+        "SELECT lock(1); EXECUTE q (%(b)s::text[], %(a)s::bigint)",
+    )
+    early = "UPDATE a SET b = %(b)s; SELECT 1;"
+    assert prepare(early, "q") == ("", early)
+
+
+def test_no_literal_of_a_statement_holds_what_would_divide_it() -> None:
+    assert not any("';" in statement or "%%" in statement for statement in queries().values())
 
 
 @pytest.mark.parametrize(
