@@ -88,8 +88,8 @@ def medians(rows: Iterable[Row]) -> list[Row]:
 def _median_row(group: Sequence[Row]) -> Row:
     figures = {name: median_of(getattr(row, name) for row in group) for name in MEASURED}
     names = dict.fromkeys(name for row in group for name in row.extra)
-    extra = {name: _median_or_last([row.extra[name] for row in group if name in row.extra]) for name in names}
-    return replace(group[0], **figures, extra=extra, rounds=len(group))
+    extra = {name: _summary([row.extra[name] for row in group if name in row.extra]) for name in names}
+    return replace(group[0], **figures, extra=extra, rounds=len(group))  # type: ignore[arg-type] # floats, by MEASURED
 
 
 def median_of(values: Iterable[float | None]) -> float | None:
@@ -98,8 +98,11 @@ def median_of(values: Iterable[float | None]) -> float | None:
     return statistics.median(known) if known else None
 
 
-def _median_or_last(values: Sequence[Any]) -> Any:
-    if all(isinstance(value, int | float) and not isinstance(value, bool) for value in values):
+def _summary(values: Sequence[Any]) -> Any:
+    """Numbers: the median; yes or no: what most rounds say; else the last."""
+    if all(isinstance(value, bool) for value in values):
+        return 2 * sum(values) > len(values)
+    if all(isinstance(value, int | float) for value in values):
         return statistics.median(values)
     return values[-1]
 

@@ -34,6 +34,7 @@ class Load:
         duration_s: length of the load.
         p50_ms, p99_ms: from the request to the answer.
         generator_share: how much of a core the load generator took.
+        lag_p99_ms: by how much it was late itself; None in a closed loop, which has no schedule.
     """
 
     accepted: int
@@ -43,6 +44,7 @@ class Load:
     p50_ms: float
     p99_ms: float
     generator_share: float
+    lag_p99_ms: float | None = None
 
     @property
     def accepted_per_s(self) -> float:

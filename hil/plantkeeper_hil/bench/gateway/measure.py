@@ -66,6 +66,18 @@ def cpu_s(roots: Iterable[int], proc: Path = PROC) -> float:
     return sum(stats[pid].cpu_ticks for pid in family(roots, stats)) / TICKS_PER_S
 
 
+def parse_busy_ticks(text: str) -> int:
+    """CPU time that the machine did not idle away, from the first line of /proc/stat; guests count within user time."""
+    user, nice, system, idle, iowait, irq, softirq, steal, *_ = (int(field) for field in text.split()[1:11])
+    del idle, iowait
+    return user + nice + system + irq + softirq + steal
+
+
+def busy_s(proc: Path = PROC) -> float:
+    """CPU seconds of all processes of the machine so far."""
+    return parse_busy_ticks((proc / "stat").read_text().partition("\n")[0]) / TICKS_PER_S
+
+
 def pss_mb(roots: Iterable[int], proc: Path = PROC) -> float:
     """Memory of process trees in MiB, shared pages shared out."""
     stats = {stat.pid: stat for stat in _stats(proc)}

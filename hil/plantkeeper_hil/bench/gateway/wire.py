@@ -7,7 +7,7 @@ bytes for wrk. Pure.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 Mode = Literal["close", "keep"]
@@ -56,3 +56,9 @@ def request(n: int, posting: Posting) -> bytes:
     if posting.host:
         headers.insert(0, f"Host: {HOST}")
     return ("\r\n".join(["POST /sensor-data HTTP/1.1", *headers, "", ""]) + text).encode()
+
+
+def posting_for(posting: Posting, *, needs_host: bool, devices: int, boot: int) -> Posting:
+    """How boards post to a server: the field's send no `Host` but where the server refuses that."""
+    host = needs_host or posting.wire == "firmware"
+    return replace(posting, host=host, devices=devices, boot=boot)

@@ -77,6 +77,19 @@ class Peer(Protocol):
         """Start it and wait until it is ready."""
 
 
+@dataclass(frozen=True)
+class Entrant:
+    """A peer that takes part."""
+
+    peer: Peer
+    running: Running
+
+    @property
+    def name(self) -> str:
+        """Its name."""
+        return self.peer.name
+
+
 def stopper(*services: Service) -> Callable[[], None]:
     """Ends services in the reverse of the order given."""
 

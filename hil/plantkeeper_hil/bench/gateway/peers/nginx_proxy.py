@@ -1,4 +1,4 @@
-"""nginx as a plain proxy: passes each request on over verified TLS and answers what the backend answers; keeps nothing."""
+"""nginx as a plain proxy: passes requests on over verified TLS, answers what the backend answers, keeps nothing."""
 
 from __future__ import annotations
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from typing import Any
 
 from plantkeeper_hil.bench.gateway.backend import Backend
 from plantkeeper_hil.bench.gateway.errors import PeerError
 from plantkeeper_hil.bench.gateway.figures import Row
 from plantkeeper_hil.bench.gateway.load import Load
-from plantkeeper_hil.bench.gateway.measure import cpu_s, pss_mb
+from plantkeeper_hil.bench.gateway.measure import busy_s, cpu_s, pss_mb
 from plantkeeper_hil.bench.gateway.peers.base import Running
 from plantkeeper_hil.bench.gateway.wire import Posting
 
@@ -28,19 +28,29 @@ def observe(
     boards: int,
     load: Callable[[], Load],
     extra: Mapping[str, Any] | None = None,
+    to_the_end: bool = False,
 ) -> Row:
     """Put load on a server, and say what it did meanwhile.
+
+    Args:
+        load: puts the load on, and returns when it is over.
+        to_the_end: count the CPU time of delivering what still waits then, too.
 
     Raises:
         PeerError: it accepted nothing.
     """
     roots = list(running.services.values())
     waiting_before = running.waiting() if running.waiting else 0
+    foreign_before_s = busy_s() - cpu_s([os.getpid()])
     cpu_before_s, delivered_before, begin_s = cpu_s(roots), backend.delivered(), time.monotonic()
     seen = load()
     elapsed_s = time.monotonic() - begin_s
-    delivered, used_s = backend.delivered() - delivered_before, cpu_s(roots) - cpu_before_s
+    delivered = backend.delivered() - delivered_before
+    foreign_s = busy_s() - cpu_s([os.getpid()]) - foreign_before_s
     waiting = running.waiting() if running.waiting else 0
+    if to_the_end:
+        settle(running)
+    used_s = cpu_s(roots) - cpu_before_s
     if not seen.accepted:
         raise PeerError(f"{running.name} accepted nothing: {seen}")
     return Row(
@@ -62,6 +72,8 @@ def observe(
             "waiting_before": waiting_before,
             "waiting_after": waiting,
             "generator_bound": seen.generator_bound,
+            "foreign_cores": foreign_s / elapsed_s,  # what others took of the machine: noise
+            "generator_lag_p99_ms": seen.lag_p99_ms,
             **(extra or {}),
         },
     )
@@ -77,6 +89,11 @@ def settle(running: Running, *, timeout_s: float = SETTLE_TIMEOUT_S) -> int:
     return left
 
 
-def posting_for(posting: Posting, *, needs_host: bool, boot: int) -> Posting:
-    """How boards post to this server: without `Host` where it takes that and the wire has none."""
-    return replace(posting, host=needs_host or posting.wire == "firmware", boot=boot)
+def describe(row: Row, when: str) -> str:
+    """A line for the person who waits."""
+    boards = f"{row.boards} boards" if row.boards else "open loop"
+    return (
+        f"{when}: {row.scenario}, {row.name}, {row.mode}, {row.wire}, {boards}: "
+        f"{row.accepted_per_s or 0:.0f}/s accepted, {row.delivered_per_s or 0:.0f}/s delivered, "
+        f"p50 {row.p50_ms or 0:.1f} ms, p99 {row.p99_ms or 0:.1f} ms"
+    )
