@@ -7,7 +7,6 @@ plain proxy, which cannot do more than pass the request on. What it answered is 
 from __future__ import annotations
 
 import http.client
-import socket
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -163,10 +162,3 @@ def _answering(sensor: str, delay_s: float) -> str:
         return f"{indent}return 200 '{ANSWER % sensor}';"
     lines = ["echo_read_request_body;", f"echo_sleep {delay_s:g};", f"echo '{ANSWER % sensor}';"]
     return "\n".join(indent + line for line in lines)
-
-
-def free_port() -> int:
-    """A port that nobody uses now, for servers that cannot inherit a socket; somebody may take it in between."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return port_of(probe)

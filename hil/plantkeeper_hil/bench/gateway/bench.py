@@ -12,6 +12,7 @@ from plantkeeper_hil.bench.gateway.load import closed_loop
 from plantkeeper_hil.bench.gateway.peers.base import Entrant, Peer
 from plantkeeper_hil.bench.gateway.place import Site
 from plantkeeper_hil.bench.gateway.wire import Posting, posting_for
+from plantkeeper_hil.errors import HilError
 
 WARM_UP_S = 1.0
 BOARDS = 64
@@ -68,11 +69,20 @@ class Bench:
 
     @contextmanager
     def entrants(self, backend: Backend, peers: Sequence[Peer]) -> Iterator[list[Entrant]]:
-        """Servers that run and are warm: connections, caches and statistics as in steady running."""
+        """Servers that run and are warm: connections, caches and statistics as in steady running.
+
+        One of the others that does not come up is said so and left out.
+        """
         with ExitStack() as stack:
             started: list[Entrant] = []
             for peer in peers:
-                running = stack.enter_context(self.site.server(peer, backend))
+                try:
+                    running = stack.enter_context(self.site.server(peer, backend))
+                except HilError as error:
+                    if peer not in self.others:
+                        raise
+                    self.say(f"{peer.name} is left out: {error}")
+                    continue
                 entrant = Entrant(peer, running)
                 closed_loop(running.port, self.posting(entrant), boards=BOARDS, duration_s=WARM_UP_S)
                 started.append(entrant)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import socket
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
 from plantkeeper_hil.bench.gateway.errors import PeerError
+from plantkeeper_hil.bench.gateway.ready import answers
 from plantkeeper_hil.stack.service import Service
 
 PROGRAMS = ("nginx", "/usr/sbin/nginx")
@@ -93,17 +93,5 @@ def start(
         inherit=inherit,
     )
     ports = [listener.getsockname()[1] for listener in inherit]
-    service.wait_ready(lambda: all(_accepts(port) for port in ports), timeout_s=READY_TIMEOUT_S)
+    service.wait_ready(lambda: all(answers(port) for port in ports), timeout_s=READY_TIMEOUT_S)
     return service
-
-
-def _accepts(port: int) -> bool:
-    """Whether somebody answers; a connection alone is no sign, since the socket listened before nginx did."""
-    try:
-        with socket.create_connection(("127.0.0.1", port), timeout=0.5) as connection:
-            connection.settimeout(0.5)
-            connection.sendall(b"GET / HTTP/1.0\r\n\r\n")
-            return bool(connection.recv(1))
-    except OSError:
-        time.sleep(0.02)
-        return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 
 from plantkeeper_hil.bench.gateway.bench import BOARDS, Bench
@@ -34,6 +35,8 @@ def run(bench: Bench) -> list[Row]:
                         closed_loop, entrant.running.port, given, boards=BOARDS, duration_s=bench.plan.duration_s
                     )
                     row = observe(SCENARIO, entrant.running, backend, given, boards=BOARDS, load=load)
+                    if not entrant.peer.forwards:
+                        row = replace(row, delivered_per_s=None)
                     bench.say(describe(row, f"round {number}"))
                     rows_of_round.append(row)
                     settle(entrant.running)

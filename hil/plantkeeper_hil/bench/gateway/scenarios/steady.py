@@ -12,6 +12,7 @@ from functools import partial
 
 from plantkeeper_hil.bench.gateway.backend import Backend
 from plantkeeper_hil.bench.gateway.bench import BOARDS, Bench
+from plantkeeper_hil.bench.gateway.errors import PeerError
 from plantkeeper_hil.bench.gateway.figures import Row, with_ratios
 from plantkeeper_hil.bench.gateway.load import closed_loop
 from plantkeeper_hil.bench.gateway.open_loop import open_loop
