@@ -103,6 +103,8 @@ BENCHMARKS = {
     "emulator": ("plantkeeper_sim.bench.emulator", "bench", ()),
     "loop": ("plantkeeper_hil.bench.loop", "bench", ()),
     "gateway": ("plantkeeper_hil.bench.gateway", "bench-gateway", ("gunicorn",)),
+    "commit": ("plantkeeper_hil.bench.commit", "bench-gateway", ()),
+    "https": ("plantkeeper_hil.bench.https", "bench-gateway", ()),
 }
 
 

@@ -74,7 +74,7 @@ WRK = Need("wrk (load generator)", _program("wrk"), ("wrk",))
 GROUPS: Mapping[str, tuple[Need, ...]] = {
     "emulator": (C_COMPILER,),
     "firmware": (AVR_TOOLCHAIN, AVR_LIBC, ARDUINO_CORE),
-    "tests": (C_COMPILER, CXX_COMPILER, AVR_TOOLCHAIN, AVR_LIBC, ARDUINO_CORE, SIMAVR),
+    "tests": (C_COMPILER, CXX_COMPILER, AVR_TOOLCHAIN, AVR_LIBC, ARDUINO_CORE, SIMAVR, NGINX, NGINX_ECHO, WRK),
     "bench": (C_COMPILER, AVR_TOOLCHAIN, AVR_LIBC, SIMAVR),
     "bench-gateway": (C_COMPILER, NGINX, NGINX_ECHO, WRK),
 }
