@@ -10,6 +10,7 @@ import json
 import os
 import shutil
 import subprocess
+import tempfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -68,11 +69,12 @@ def closed_loop(port: int, posting: Posting, *, boards: int, duration_s: float) 
         *(f"--timeout={ANSWER_TIMEOUT_S}s", f"--script={SCRIPT}", f"http://127.0.0.1:{port}/sensor-data", "--"),
         *(posting.mode, posting.wire, "yes" if posting.host else "no", str(posting.devices), str(posting.boot)),
     ]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    output = b"" if process.stdout is None else process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    text = output.decode(errors="replace")
+    with tempfile.TemporaryFile() as said:
+        process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=said, stderr=subprocess.STDOUT)
+        _, status, usage = os.wait4(process.pid, 0)  # its CPU time, which subprocess does not tell
+        process.returncode = os.waitstatus_to_exitcode(status)
+        said.seek(0)
+        text = said.read().decode(errors="replace")
     if process.returncode != 0:
         raise LoadError(f"wrk ended with status {process.returncode}:\n{text[-2000:]}")
     result = parse_result(text)

@@ -135,9 +135,8 @@ static struct connection *idle_connection(void) {
     return NULL;
 }
 
+/* NULL: refused. */
 static struct connection *new_connection(void) {
-    if (free_count == 0)
-        return NULL;
     struct connection *connection = &connections[free_list[free_count - 1]];
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
     if (fd < 0)
@@ -157,13 +156,19 @@ static struct connection *new_connection(void) {
     return connection;
 }
 
-/* False: no connection can be had now. */
+/* False: all connections are busy, the reading must wait. A server that refuses connections broke the reading. */
 static bool begin(int64_t scheduled_ns) {
     struct connection *connection = posting.close ? NULL : idle_connection();
-    if (connection == NULL)
+    if (connection == NULL) {
+        if (free_count == 0)
+            return false;
         connection = new_connection();
-    if (connection == NULL)
-        return false;
+    }
+    if (connection == NULL) {
+        lag_ms[begun++] = (double)(now_ns() - scheduled_ns) / 1e6;
+        broken++;
+        return true;
+    }
     connection->scheduled_ns = scheduled_ns;
     connection->to_send = build_request(connection->request, sizeof connection->request, begun + 1);
     connection->sent = connection->got = 0;
