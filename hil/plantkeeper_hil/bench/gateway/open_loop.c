@@ -325,6 +325,8 @@ int main(int argc, char **argv) {
                 break;
             }
         }
+        if (answered + broken == total)
+            break;
         struct itimerspec wake = {.it_value = {.tv_sec = next_ns / SECOND_NS, .tv_nsec = next_ns % SECOND_NS}};
         if (timerfd_settime(timer_fd, TFD_TIMER_ABSTIME, &wake, NULL) < 0)
             die("timerfd_settime");
