@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
@@ -43,6 +43,7 @@ class Running:
         services: its processes by name; each is the root of a tree.
         waiting: readings that it accepted and the backend does not have yet; None where it keeps none.
         stop: ends all.
+        stored: readings that it has stored so far; None where it stores none that could be counted.
         dsn: its database, where it has one.
     """
 
@@ -51,8 +52,8 @@ class Running:
     services: Mapping[str, int]
     stop: Callable[[], None]
     waiting: Callable[[], int] | None = None
+    stored: Callable[[], int] | None = None
     dsn: str | None = None
-    notes: list[str] = field(default_factory=list)
 
 
 class Peer(Protocol):

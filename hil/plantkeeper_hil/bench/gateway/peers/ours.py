@@ -9,7 +9,7 @@ from contextlib import ExitStack
 import psycopg2
 
 from plantkeeper_hil.bench.gateway.peers.base import READY_TIMEOUT_S, Place, Running
-from plantkeeper_hil.stack.clients import DatabaseClient, gateway_is_ready
+from plantkeeper_hil.stack.clients import gateway_is_ready
 from plantkeeper_hil.stack.postgres import Postgres
 from plantkeeper_hil.stack.service import Service, listening_socket, port_of, run_command
 
@@ -88,26 +88,41 @@ class Ours:
             place.watch(gateway.pid)
             gateway.wait_ready(lambda: gateway_is_ready(f"http://127.0.0.1:{port}"), timeout_s=READY_TIMEOUT_S)
             forwarder.wait_ready(ready_file.exists, timeout_s=READY_TIMEOUT_S)
-            database = DatabaseClient(dsn)
-            undo.callback(database.close)
+            counts = Counts(dsn)
+            undo.callback(counts.close)
             kept = undo.pop_all()
         return Running(
             self.name,
             port,
             {"gateway": gateway.pid, "forwarder": forwarder.pid, "postgres": postgres.pid},
             kept.close,
-            waiting=database.waiting,
+            waiting=counts.waiting,
+            stored=counts.stored,
             dsn=dsn,
         )
 
 
-def stored(dsn: str) -> int:
-    """Readings in the database."""
-    connection = psycopg2.connect(dsn)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT count(*) FROM reading")
+class Counts:
+    """What the gateway's tables hold (docs/architecture.md section 6)."""
+
+    def __init__(self, dsn: str) -> None:
+        self._connection = psycopg2.connect(dsn)
+        self._connection.autocommit = True
+
+    def stored(self) -> int:
+        """Readings that were ever accepted."""
+        return self._count("SELECT count(*) FROM reading")
+
+    def waiting(self) -> int:
+        """Readings that the backend does not have yet."""
+        return self._count("SELECT count(*) FROM outbox")
+
+    def close(self) -> None:
+        """Close the connection."""
+        self._connection.close()
+
+    def _count(self, query: str) -> int:
+        with self._connection.cursor() as cursor:
+            cursor.execute(query)
             row = cursor.fetchone()
             return int(row[0]) if row else 0
-    finally:
-        connection.close()

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from functools import partial
 
-from plantkeeper_hil.bench.gateway.bench import BOARDS, Bench
+from plantkeeper_hil.bench.gateway.bench import BOARDS, FEW_ROUNDS, Bench
 from plantkeeper_hil.bench.gateway.figures import Row, with_ratios
 from plantkeeper_hil.bench.gateway.load import closed_loop
-from plantkeeper_hil.bench.gateway.scenarios.base import describe, observe, settle
+from plantkeeper_hil.bench.gateway.scenarios.base import describe, observe
 from plantkeeper_hil.bench.gateway.wire import Posting
 
 SCENARIO = "accepted"
@@ -29,7 +29,9 @@ def run(bench: Bench) -> list[Row]:
                 for entrant in entrants:
                     if posting.wire == "firmware" and entrant.peer is not bench.ours:
                         continue
-                    settle(entrant.running)
+                    if entrant.peer in bench.others and number > FEW_ROUNDS:
+                        continue
+                    bench.settle(entrant)
                     given = bench.posting(entrant, posting)
                     load = partial(
                         closed_loop, entrant.running.port, given, boards=BOARDS, duration_s=bench.plan.duration_s
@@ -39,6 +41,6 @@ def run(bench: Bench) -> list[Row]:
                         row = replace(row, delivered_per_s=None)
                     bench.say(describe(row, f"round {number}"))
                     rows_of_round.append(row)
-                    settle(entrant.running)
+                    bench.settle(entrant)
             rows += with_ratios(rows_of_round)
     return rows

@@ -13,10 +13,8 @@ from plantkeeper_hil.bench.gateway.figures import Row
 from plantkeeper_hil.bench.gateway.load import Load
 from plantkeeper_hil.bench.gateway.measure import busy_s, cpu_s, pss_mb
 from plantkeeper_hil.bench.gateway.peers.base import Running
+from plantkeeper_hil.bench.gateway.settle import settle
 from plantkeeper_hil.bench.gateway.wire import Posting
-
-SETTLE_TIMEOUT_S = 120.0
-POLL_S = 0.05
 
 
 def observe(
@@ -37,10 +35,11 @@ def observe(
         to_the_end: count the CPU time of delivering what still waits then, too.
 
     Raises:
-        PeerError: it accepted nothing.
+        PeerError: it accepted nothing, or what it accepted is not stored.
     """
     roots = list(running.services.values())
     waiting_before = running.waiting() if running.waiting else 0
+    stored_before = running.stored() if running.stored else 0
     foreign_before_s = busy_s() - cpu_s([os.getpid()])
     cpu_before_s, delivered_before, begin_s = cpu_s(roots), backend.delivered(), time.monotonic()
     seen = load()
@@ -51,6 +50,11 @@ def observe(
     if to_the_end:
         settle(running)
     used_s = cpu_s(roots) - cpu_before_s
+    stored = running.stored() - stored_before if running.stored else None
+    if stored is not None and stored < seen.accepted:
+        raise PeerError(
+            f"{running.name} answered 200 to {seen.accepted} readings and stored {stored}: no figure counts"
+        )
     if not seen.accepted:
         raise PeerError(f"{running.name} accepted nothing: {seen}")
     return Row(
@@ -69,6 +73,7 @@ def observe(
         extra={
             "refused": seen.refused,
             "broken": seen.broken,
+            "stored": stored,
             "waiting_before": waiting_before,
             "waiting_after": waiting,
             "generator_bound": seen.generator_bound,
@@ -77,16 +82,6 @@ def observe(
             **(extra or {}),
         },
     )
-
-
-def settle(running: Running, *, timeout_s: float = SETTLE_TIMEOUT_S) -> int:
-    """Wait until all is delivered, so that one measurement leaves no work to the next; returns what still waits."""
-    if running.waiting is None:
-        return 0
-    deadline_s = time.monotonic() + timeout_s
-    while (left := running.waiting()) and time.monotonic() < deadline_s:
-        time.sleep(POLL_S)
-    return left
 
 
 def describe(row: Row, when: str) -> str:

@@ -15,8 +15,8 @@ from plantkeeper_hil.bench.gateway.bench import BOARDS, Bench
 from plantkeeper_hil.bench.gateway.errors import BenchError
 from plantkeeper_hil.bench.gateway.figures import Row
 from plantkeeper_hil.bench.gateway.load import closed_loop
-from plantkeeper_hil.bench.gateway.scenarios.base import describe, observe, settle
-from plantkeeper_hil.bench.gateway.scenarios.steady import offer, search
+from plantkeeper_hil.bench.gateway.scenarios.base import describe, observe
+from plantkeeper_hil.bench.gateway.scenarios.steady import STEADY, offer, search
 
 SCENARIO = "backlog drain"
 
@@ -27,12 +27,14 @@ def run(bench: Bench) -> list[Row]:
         running = ours.running
         if running.dsn is None:
             raise BenchError(f"{ours.name} has no database to put a backlog into")
-        steady_per_s = offer(bench, ours, backend, search(bench, ours, backend)).delivered_per_s or 0.0
-        settle(running)
+        rate_per_s = bench.found.get(STEADY) or search(bench, ours, backend)
+        # again, and now: the machine may have become slower or quicker meanwhile
+        steady_per_s = offer(bench, ours, backend, rate_per_s).delivered_per_s or 0.0
+        bench.settle(ours)
         rows = []
         for when, load_s in (("without a backlog", bench.plan.duration_s), ("with a backlog", bench.plan.drain_s)):
             if when == "with a backlog":
-                settle(running)
+                bench.settle(ours)
                 bench.say(f"adding a backlog of {bench.plan.backlog} readings")
                 begin_s = time.monotonic()
                 backlog.fill(running.dsn, bench.plan.backlog, devices=bench.plan.devices)

@@ -17,9 +17,10 @@ from plantkeeper_hil.bench.gateway.figures import Row, with_ratios
 from plantkeeper_hil.bench.gateway.load import closed_loop
 from plantkeeper_hil.bench.gateway.open_loop import open_loop
 from plantkeeper_hil.bench.gateway.peers.base import Entrant
-from plantkeeper_hil.bench.gateway.scenarios.base import describe, observe, settle
+from plantkeeper_hil.bench.gateway.scenarios.base import describe, observe
 
 SCENARIO = "steady delivery"
+STEADY = "steady_per_s"
 STEPS = 6
 LOAD_S = 4.0
 BACKLOG_S = 0.1  # of offered readings may be on their way at the end: 2.5 % of a load
@@ -58,7 +59,7 @@ def highest_flat(low_per_s: float, high_per_s: float, flat_at: Callable[[float],
 
 def offer(bench: Bench, ours: Entrant, backend: Backend, rate_per_s: float) -> Row:
     """Offer a rate to a server with nothing waiting; `flat` in its extra figures says whether it kept up."""
-    settle(ours.running)
+    bench.settle(ours)
     given = bench.posting(ours)
     load = partial(open_loop, bench.open_loop, ours.running.port, given, rate_per_s=rate_per_s, duration_s=LOAD_S)
     row = observe(SCENARIO, ours.running, backend, given, boards=0, load=load)
@@ -76,7 +77,7 @@ def offer(bench: Bench, ours: Entrant, backend: Backend, rate_per_s: float) -> R
 
 def search(bench: Bench, ours: Entrant, backend: Backend) -> float:
     """The steady rate, readings a second: between half of what is delivered under full load and what is accepted."""
-    settle(ours.running)
+    bench.settle(ours)
     given = bench.posting(ours)
     load = partial(closed_loop, ours.running.port, given, boards=BOARDS, duration_s=2.0)
     full = observe(SCENARIO, ours.running, backend, given, boards=BOARDS, load=load)
@@ -94,12 +95,13 @@ def run(bench: Bench) -> list[Row]:
         yardstick, ours = entrants
         rate_per_s = search(bench, ours, backend)
         for number in range(1, bench.plan.rounds + 1):
-            settle(ours.running)
+            bench.settle(ours)
             given = bench.posting(yardstick)
             load = partial(closed_loop, yardstick.running.port, given, boards=BOARDS, duration_s=bench.plan.duration_s)
             base = observe(SCENARIO, yardstick.running, backend, given, boards=BOARDS, load=load)
             bench.say(describe(base, f"round {number}"))
             row = offer(bench, ours, backend, rate_per_s)
+            bench.found[STEADY] = rate_per_s
             if not row.extra["flat"]:  # the machine became slower since the search
                 rate_per_s *= 0.95
             # the yardstick's closed loop stands beside our open loop
