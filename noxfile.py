@@ -98,19 +98,38 @@ def firmware(session: nox.Session) -> None:
     session.run("hil", "firmware", *session.posargs)
 
 
-BENCHMARKS = ("emulator", "loop")
+# name: module, groups of system packages, further Python packages
+BENCHMARKS = {
+    "emulator": ("plantkeeper_sim.bench.emulator", "bench", ()),
+    "loop": ("plantkeeper_hil.bench.loop", "bench", ()),
+    "gateway": ("plantkeeper_hil.bench.gateway", "bench-gateway", ("gunicorn",)),
+    "commit": ("plantkeeper_hil.bench.commit", "bench-gateway", ()),
+    "https": ("plantkeeper_hil.bench.https", "bench-gateway", ()),
+}
+
+
+def chosen_benchmarks(words: list[str]) -> list[tuple[str, list[str]]]:
+    """Benchmarks by name, each with the words after it: `gateway --quick loop` is gateway with --quick, then loop."""
+    chosen: list[tuple[str, list[str]]] = []
+    for word in words:
+        if word in BENCHMARKS:
+            chosen.append((word, []))
+        elif chosen:
+            chosen[-1][1].append(word)
+        else:
+            raise ValueError(word)
+    return chosen or [(name, []) for name in BENCHMARKS]
 
 
 @nox.session
 def bench(session: nox.Session) -> None:
-    """Benchmarks by name (`nox -s bench -- emulator loop`), all without one; figures in build/bench/."""
-    names = session.posargs or list(BENCHMARKS)
-    unknown = [name for name in names if name not in BENCHMARKS]
-    if unknown:
-        session.error(f"no benchmark named {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}")
-    system_packages(session, "bench")
-    install_project(session)
-    out = Path("build/bench")
-    for name in names:
-        module = "plantkeeper_sim.bench.emulator" if name == "emulator" else "plantkeeper_hil.bench.loop"
-        session.run("python", "-m", module, "--out", str(out / f"{name}.json"))
+    """Benchmarks by name (`nox -s bench -- emulator gateway --quick`), all without one; figures in build/bench/."""
+    try:
+        chosen = chosen_benchmarks(session.posargs)
+    except ValueError as error:
+        session.error(f"no benchmark named {error}; there are: {', '.join(BENCHMARKS)}")
+    modules, groups, extras = zip(*(BENCHMARKS[name] for name, _ in chosen), strict=True)
+    system_packages(session, *dict.fromkeys(groups))
+    install_project(session, *dict.fromkeys(package for extra in extras for package in extra))
+    for (name, words), module in zip(chosen, modules, strict=True):
+        session.run("python", "-m", module, "--out", f"build/bench/{name}.json", *words)

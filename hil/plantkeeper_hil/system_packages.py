@@ -61,12 +61,22 @@ SIMAVR = Need(
     _any_path("/usr/include/simavr/sim_avr.h"),
     ("libsimavr-dev", "libelf-dev"),
 )
+NGINX = Need(
+    "nginx (yardstick and backend of the gateway's benchmark)", _program("nginx", "/usr/sbin/nginx"), ("nginx-light",)
+)
+NGINX_ECHO = Need(
+    "nginx's echo module (a backend that answers late)",
+    _any_path("/usr/lib/nginx/modules/ngx_http_echo_module.so", "/usr/share/nginx/modules/ngx_http_echo_module.so"),
+    ("libnginx-mod-http-echo",),
+)
+WRK = Need("wrk (load generator)", _program("wrk"), ("wrk",))
 
 GROUPS: Mapping[str, tuple[Need, ...]] = {
     "emulator": (C_COMPILER,),
     "firmware": (AVR_TOOLCHAIN, AVR_LIBC, ARDUINO_CORE),
-    "tests": (C_COMPILER, CXX_COMPILER, AVR_TOOLCHAIN, AVR_LIBC, ARDUINO_CORE, SIMAVR),
+    "tests": (C_COMPILER, CXX_COMPILER, AVR_TOOLCHAIN, AVR_LIBC, ARDUINO_CORE, SIMAVR, NGINX, NGINX_ECHO, WRK),
     "bench": (C_COMPILER, AVR_TOOLCHAIN, AVR_LIBC, SIMAVR),
+    "bench-gateway": (C_COMPILER, NGINX, NGINX_ECHO, WRK),
 }
 
 

@@ -53,7 +53,7 @@ def test_root_installs_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_an_unknown_group_is_refused() -> None:
     assert system_packages.main(["nonsense"]) == 2
-    assert set(GROUPS) == {"emulator", "firmware", "tests", "bench"}
+    assert set(GROUPS) == {"emulator", "firmware", "tests", "bench", "bench-gateway"}
 
 
 def test_outside_a_checkout_the_remedy_is_named(tmp_path: object) -> None:

@@ -1,0 +1,1 @@
+"""What durability costs: readings a second committed one by one, with group commit by PostgreSQL, and in batches."""

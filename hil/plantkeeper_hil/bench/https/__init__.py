@@ -1,0 +1,1 @@
+"""What an HTTPS PATCH costs one Python process, by client library."""
