@@ -18,7 +18,12 @@ COMMAND = (sys.executable, "-m", "plantkeeper_proxy")
 COMMAND_TIMEOUT_S = 60.0
 # What the load needs that a fleet does not: all its boards are at one address. Settings in the environment of the
 # benchmark itself reach the gateway too, and win.
-SETTINGS: Mapping[str, str] = {}
+SETTINGS: Mapping[str, str] = {
+    "PLANTKEEPER_SIGNATURES": "legacy",
+    "PLANTKEEPER_LEGACY_DEVICES": "1-2147483647",
+    "PLANTKEEPER_RATE_DEVICE_PER_MINUTE": "0",
+    "PLANTKEEPER_RATE_ADDRESS_PER_SECOND": "0",
+}
 
 
 class Ours:
