@@ -77,7 +77,8 @@ def build_firmware(
         scons_shim.write_package(core_dir)
         environment["PLATFORMIO_CORE_DIR"] = str(core_dir)
         command += ["--project-conf", str(project.firmware_dir / "platformio.system.ini")]
-    _run(command, project.firmware_dir, environment, build_dir / "build.log")
+    # beside the build folder, which PlatformIO empties when its settings changed
+    _run(command, project.firmware_dir, environment, build_dir.with_name(f"build-{toolchain.value}.log"))
     return _result(build_dir / ENVIRONMENT, toolchain)
 
 

@@ -141,7 +141,7 @@ def checkout(tmp_path: Path, pytestconfig: pytest.Config) -> Path:
 
 
 @pytest.mark.parametrize("number", SIGNALS)
-@pytest.mark.parametrize("pattern", ["build/firmware/*/build.log", "build/sim/logs/initdb.log"])
+@pytest.mark.parametrize("pattern", ["build/firmware/build-*.log", "build/sim/logs/initdb.log"])
 def test_hil_sim(number: signal.Signals, pattern: str, short_folder: Path, checkout: Path) -> None:
     with running(["-m", "plantkeeper_hil", "sim", "--hours=1"], short_folder, checkout) as run:
         run.wait_for(anything(checkout, pattern), pattern)
