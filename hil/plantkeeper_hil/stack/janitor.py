@@ -13,12 +13,10 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -66,7 +64,9 @@ class Janitor:
 
     def make_folder(self) -> Path:
         """A new folder, ours alone, that is removed when the run is over."""
-        folder = Path(tempfile.gettempdir()) / f"plantkeeper-{secrets.token_hex(8)}"
+        from tempfile import gettempdir  # noqa: PLC0415 - brings 6 MB of OpenSSL, for which the process has no use
+
+        folder = Path(gettempdir()) / f"plantkeeper-{os.urandom(8).hex()}"
         self._order(f"folder {folder}")
         folder.mkdir(mode=0o700)
         return folder
