@@ -70,6 +70,7 @@ def stack_command(root: Path, *words: str) -> Iterator[tuple[subprocess.Popen[st
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        env={**os.environ, "COLUMNS": "40"},
     )
     try:
         wait_for(lambda: file.exists() or process.poll() is not None, "stack.json")
@@ -104,7 +105,9 @@ def test_the_foreground_stack_ends_on_a_signal(checkout: Path, number: signal.Si
         process.send_signal(number)
         output, _ = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, output
-    assert str(told["gateway_url"]) in output
+    lines = [line.rstrip() for line in output.splitlines()]
+    for where in (f"{told['gateway_url']}/readyz", told["backend_ca"], told["database_dsn"]):
+        assert any(line.endswith(f" {where}") for line in lines), output  # whole, though longer than the line
     assert alive(told["pids"]) == []  # type: ignore[arg-type]
     assert not (checkout / "build" / "stack.json").exists()
 
