@@ -33,6 +33,7 @@ max_wal_size = 128MB
 autovacuum_max_workers = 1
 max_worker_processes = 2
 max_parallel_workers = 0
+max_logical_replication_workers = 0
 io_method = sync
 jit = off
 log_min_messages = warning
