@@ -52,7 +52,7 @@ def install_project(session: nox.Session, *extra: str) -> None:
 @nox.session
 def sim(session: nox.Session) -> None:
     """The whole loop on the simulator: one virtual day of a plant, every reading accounted for."""
-    system_packages(session, "emulator")
+    system_packages(session, "emulator", "--perhaps", "firmware")
     install_project(session)
     session.run("hil", "sim", *session.posargs)
 
@@ -93,7 +93,7 @@ def types(session: nox.Session) -> None:
 @nox.session
 def firmware(session: nox.Session) -> None:
     """Build firmware/ for the Uno and report flash and RAM."""
-    system_packages(session, "emulator")
+    system_packages(session, "emulator", "--perhaps", "firmware")
     install_project(session)
     session.run("hil", "firmware", *session.posargs)
 

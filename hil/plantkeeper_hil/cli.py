@@ -14,6 +14,7 @@ from plantkeeper_hil.errors import HilError
 from plantkeeper_hil.firmware import Toolchain, build_firmware
 from plantkeeper_hil.observer import PLUGIN_NAME, TerminalObserver
 from plantkeeper_hil.project import Project, find_project
+from plantkeeper_hil.report import files
 from plantkeeper_hil.report.table import print_table
 from plantkeeper_hil.run.plan import RunPlan
 from plantkeeper_hil.stack import foreground
@@ -76,8 +77,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _sim(project: Project, options: argparse.Namespace) -> int:
-    RunPlan(options.seed, options.hours, options.boards)  # a bad number is named before anything is started
     out: Path = (options.out or project.build_dir / "sim").resolve()
+    files.remove_stale(out, files.SUMMARY, files.PAGE, files.JUNIT)
+    RunPlan(options.seed, options.hours, options.boards)  # a bad number is named before anything is started
     out.mkdir(parents=True, exist_ok=True)
     words = [
         str(project.system_tests_dir),
@@ -88,9 +90,10 @@ def _sim(project: Project, options: argparse.Namespace) -> int:
         f"--hil-boards={options.boards}",
         f"--hil-toolchain={options.toolchain}",
         f"--hil-out={out}",
-        f"--junitxml={out / 'junit.xml'}",
+        f"--junitxml={out / files.JUNIT}",
         "--tb=short",
         "-q",
+        "-rN",  # what failed is shown in full; a summary would repeat it
         # this very process imported the package before pytest could rewrite its asserts; it has none
         *("-W", "ignore:Module already imported:pytest.PytestAssertRewriteWarning"),
         *("-p", "no:cacheprovider"),
@@ -98,23 +101,35 @@ def _sim(project: Project, options: argparse.Namespace) -> int:
     if options.gateway:
         words.append(f"--hil-gateway={options.gateway}")
     with TerminalObserver() as observer:
-        status = int(pytest.main(words, plugins=[_Named(observer)]))
+        status = int(pytest.main(words, plugins=[_Run(observer)]))
         sys.stdout.flush()  # pytest's words first, also where they go to a file
         if observer.result is not None:
             print_table(observer.result.report, observer.console)
-            observer.say(f"reports: {out / 'report.html'}, report.json, junit.xml; logs: {out / 'logs'}")
+            observer.say(f"reports: {out / files.PAGE}, {files.SUMMARY}, {files.JUNIT}; logs: {out / 'logs'}")
+        elif status != 0:
+            observer.say(f"nothing was judged, so there is no report; logs: {out / 'logs'}")
     return status
 
 
-class _Named:
-    """Registers the observer under its name, by which the fixtures find it."""
+class _Run:
+    """Registers the observer under its name, by which the fixtures find it, and ends a run that cannot be set up."""
 
     def __init__(self, observer: TerminalObserver) -> None:
         self._observer = observer
+        self._session: pytest.Session | None = None
 
     def pytest_configure(self, config: pytest.Config) -> None:
         """Called by pytest."""
         config.pluginmanager.register(self._observer, PLUGIN_NAME)
+
+    def pytest_sessionstart(self, session: pytest.Session) -> None:
+        """Called by pytest."""
+        self._session = session
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
+        """Called by pytest; what one test could not have, no other will."""
+        if report.when == "setup" and report.failed and self._session is not None:
+            self._session.shouldfail = "the run could not be set up"
 
 
 def _firmware(project: Project, options: argparse.Namespace) -> int:

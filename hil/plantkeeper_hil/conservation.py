@@ -2,7 +2,7 @@
 
 Pure: five ledgers in, a verdict out. The ledgers are what each place on a reading's way says of it:
 the sensors, the board (`!taken` on serial), the wire (a POST that was answered 200), PostgreSQL, and the
-backend's journal. DESIGN of the check: docs/decisions/0005-conservation-check.md.
+backend's journal. The law and its findings: docs/harness.md.
 """
 
 from __future__ import annotations
@@ -57,7 +57,8 @@ class Ledgers:
         stored: rows of PostgreSQL in insertion order.
         delivered: requests that the backend answered with 200, in order of arrival.
         sensed: what the sensors had, by device and key; None for a real board, whose sensors cannot be asked.
-        dropped: readings that a board itself gave up, with the reason that it named.
+        dropped: readings that a board itself gave up, with the reason that it named. They are lost like any other:
+            the board had taken them; the finding tells the reason.
     """
 
     taken: Sequence[Record]

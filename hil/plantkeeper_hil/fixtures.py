@@ -2,20 +2,30 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
+from plantkeeper_hil.errors import HilError
 from plantkeeper_hil.firmware import BuildResult, Toolchain, build_firmware
 from plantkeeper_hil.observer import PLUGIN_NAME, Observer
 from plantkeeper_hil.project import Project, find_project
-from plantkeeper_hil.report.model import summary
+from plantkeeper_hil.report import files
 from plantkeeper_hil.run.day import DayResult, run_day
 from plantkeeper_hil.run.plan import RunPlan
 from plantkeeper_hil.stack.local import GATEWAY_COMMAND, LocalStack, StackOptions
+
+
+@contextmanager
+def explained() -> Iterator[None]:
+    """Show an error of the harness by its message alone: it says what to do, and a traceback would bury that."""
+    try:
+        yield
+    except HilError as error:
+        raise pytest.fail.Exception(str(error), pytrace=False) from None
 
 
 @pytest.fixture(scope="session")
@@ -46,7 +56,9 @@ def firmware(pytestconfig: pytest.Config, hil_project: Project, observer: Observ
     """The firmware, built from the checkout."""
     chosen = pytestconfig.getoption("--hil-toolchain")
     observer.say("building the firmware")
-    built = build_firmware(hil_project, toolchain=None if chosen == "auto" else Toolchain(chosen), say=observer.say)
+    toolchain = None if chosen == "auto" else Toolchain(chosen)
+    with explained():
+        built = build_firmware(hil_project, toolchain=toolchain, say=observer.say)
     observer.say(
         f"  flash {built.flash_bytes} bytes, RAM {built.ram_bytes} bytes, "
         f"toolchain {built.toolchain.value}, {built.elf}"
@@ -55,12 +67,18 @@ def firmware(pytestconfig: pytest.Config, hil_project: Project, observer: Observ
 
 
 @pytest.fixture(scope="session")
-def out_dir(pytestconfig: pytest.Config, hil_project: Project) -> Path:
-    """Where reports and logs go."""
+def out_dir(pytestconfig: pytest.Config, hil_project: Project, observer: Observer) -> Iterator[Path]:
+    """Where reports and logs go; an earlier run's verdict is removed before this one can fail.
+
+    The page is written when the stack has gone, since what it takes plotly to do so is as much as the stack takes.
+    """
     chosen = pytestconfig.getoption("--hil-out")
     folder = Path(chosen) if chosen else hil_project.build_dir / "sim"
     folder.mkdir(parents=True, exist_ok=True)
-    return folder
+    files.remove_stale(folder, files.SUMMARY, files.PAGE)
+    yield folder
+    if observer.result is not None:
+        files.write_page(observer.result.report, folder)
 
 
 @pytest.fixture(scope="session")
@@ -73,23 +91,18 @@ def stack(pytestconfig: pytest.Config, run_plan: RunPlan, out_dir: Path, observe
         gateway_command=shlex.split(command) if command else GATEWAY_COMMAND,
         say=observer.say,
     )
-    with LocalStack(options) as running:
+    with explained(), LocalStack(options) as running:
         yield running
 
 
 @pytest.fixture(scope="session")
 def virtual_day(
-    run_plan: RunPlan, firmware: BuildResult, stack: LocalStack, out_dir: Path, observer: Observer
+    out_dir: Path, run_plan: RunPlan, firmware: BuildResult, stack: LocalStack, observer: Observer
 ) -> DayResult:
     """The run, finished and reported, whatever its verdict."""
-    for stale in ("report.json", "report.html"):
-        (out_dir / stale).unlink(missing_ok=True)
     observer.say(f"running {run_plan.boards} board(s) for {run_plan.hours:g} virtual hours, seed {run_plan.seed}")
-    with observer.progress(run_plan.virtual_s * run_plan.boards) as progress:
+    with explained(), observer.progress(run_plan.virtual_s * run_plan.boards) as progress:
         result = run_day(run_plan, firmware, stack, progress=progress)
-    from plantkeeper_hil.report import html  # noqa: PLC0415 - plotly is heavy, and most tests make no report
-
-    (out_dir / "report.json").write_text(json.dumps(summary(result.report), indent=2) + "\n")
-    (out_dir / "report.html").write_text(html.render(result.report), encoding="utf-8")
+    files.write_summary(result.report, out_dir)
     observer.result = result
     return result

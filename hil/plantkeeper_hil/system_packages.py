@@ -79,6 +79,9 @@ GROUPS: Mapping[str, tuple[Need, ...]] = {
     "bench-gateway": (C_COMPILER, NGINX, NGINX_ECHO, WRK),
 }
 
+PERHAPS = "--perhaps"
+FOR_LATER = "Where PlatformIO's registry cannot be reached, the build of the firmware needs these too:"
+
 
 def missing(needs: Iterable[Need]) -> list[Need]:
     """The needs that are not met on this machine."""
@@ -90,11 +93,13 @@ def install_command(packages: Iterable[str]) -> str:
     return f"sudo apt-get install --no-install-recommends {' '.join(packages)}"
 
 
-def ensure(needs: Iterable[Need], *, say: Callable[[str], None]) -> None:
+def ensure(needs: Iterable[Need], *, perhaps: Iterable[Need] = (), say: Callable[[str], None]) -> None:
     """Meet the needs, installing packages where this process may.
 
     Args:
         needs: what must be there; `GROUPS` has the usual sets.
+        perhaps: what will be needed where PlatformIO's registry cannot be reached; never installed from here, but a
+            person who must install something anyway is told at once.
         say: takes a line for the person who waits.
 
     Raises:
@@ -103,22 +108,32 @@ def ensure(needs: Iterable[Need], *, say: Callable[[str], None]) -> None:
     lacking = missing(needs)
     if not lacking:
         return
-    packages = sorted({package for need in lacking for package in need.packages})
-    names = ", ".join(need.what for need in lacking)
+    packages, names = _packages(lacking), _names(lacking)
+    later = [need for need in missing(perhaps) if need not in lacking]
     if shutil.which("apt-get") is None:
-        raise MissingPackagesError(
-            f"missing: {names}. Install them with this system's package manager (on Debian: {' '.join(packages)})."
-        )
+        text = f"missing: {names}. Install them with this system's package manager (on Debian: {' '.join(packages)})."
+        if later:
+            text += f"\n{FOR_LATER} {_names(later)} (on Debian: {' '.join(_packages(later))})."
+        raise MissingPackagesError(text)
     if os.geteuid() != 0:
-        raise MissingPackagesError(f"missing: {names}. Install them with:\n  {install_command(packages)}")
+        text = f"missing: {names}. Install them with:\n  {install_command(packages)}"
+        if later:
+            text += f"\n{FOR_LATER} {_names(later)}; all at once:\n  {install_command(_packages([*lacking, *later]))}"
+        raise MissingPackagesError(text)
     say(f"installing Debian packages for {names}: {' '.join(packages)}")
     _apt_get("update", "-qq")
     _apt_get("install", "-qq", "--yes", "--no-install-recommends", *packages)
     still = missing(lacking)
     if still:
-        raise MissingPackagesError(
-            f"installed {' '.join(packages)}, but still missing: {', '.join(need.what for need in still)}"
-        )
+        raise MissingPackagesError(f"installed {' '.join(packages)}, but still missing: {_names(still)}")
+
+
+def _packages(needs: Iterable[Need]) -> list[str]:
+    return sorted({package for need in needs for package in need.packages})
+
+
+def _names(needs: Iterable[Need]) -> str:
+    return ", ".join(need.what for need in needs)
 
 
 def _apt_get(*arguments: str) -> None:
@@ -131,18 +146,23 @@ def _apt_get(*arguments: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """Meet the needs of the groups named on the command line."""
-    unknown = [name for name in arguments if name not in GROUPS]
-    if unknown or not arguments:
-        print(f"usage: system_packages.py {'|'.join(GROUPS)} …", file=sys.stderr)
+    """Meet the needs of the groups named on the command line; those after `--perhaps` may be needed later."""
+    split = arguments.index(PERHAPS) if PERHAPS in arguments else len(arguments)
+    now, perhaps = arguments[:split], arguments[split + 1 :]
+    if not now or any(name not in GROUPS for name in (*now, *perhaps)):
+        names = "|".join(GROUPS)
+        print(f"usage: system_packages.py {names} … [{PERHAPS} {names} …]", file=sys.stderr)
         return 2
     try:
-        for name in arguments:
-            ensure(GROUPS[name], say=lambda line: print(line, flush=True))
+        ensure(_needs(now), perhaps=_needs(perhaps), say=lambda line: print(line, flush=True))
     except MissingPackagesError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0
+
+
+def _needs(groups: Iterable[str]) -> list[Need]:
+    return list(dict.fromkeys(need for group in groups for need in GROUPS[group]))
 
 
 if __name__ == "__main__":

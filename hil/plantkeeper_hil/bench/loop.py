@@ -1,8 +1,8 @@
 """One virtual day through the whole loop: wall time, and peak memory of everything that `hil sim` starts.
 
 `python -m plantkeeper_hil.bench.loop --out FILE` runs `hil sim` several times in processes of their own and
-writes medians. Memory is the sum of all processes' resident sets, sampled; pages that they share count more
-than once, so the true figure is lower.
+writes medians. Memory is sampled over all processes: the sum of their resident sets (RSS), in which pages that they
+share count more than once, and of their proportional sets (PSS), in which they count once. Linux only.
 """
 
 from __future__ import annotations
@@ -15,7 +15,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
@@ -24,6 +25,14 @@ ROUNDS = 3
 SAMPLE_S = 0.05
 TIMEOUT_S = 600.0
 MIB = 1 << 20
+
+
+@dataclass(frozen=True)
+class Memory:
+    """What several processes occupy together, shared pages counted for each (RSS) or once (PSS)."""
+
+    rss_bytes: int
+    pss_bytes: int
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -39,6 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "wall_s": statistics.median(r["wall_s"] for r in rounds),
         "ratio": statistics.median(r["virtual_s"] / r["wall_s"] for r in rounds),
         "peak_rss_mb": max(r["peak_rss_mb"] for r in rounds),
+        "peak_pss_mb": max(r["peak_pss_mb"] for r in rounds),
         "readings": rounds[0]["readings"],
         "latency_p50_ms": statistics.median(r["latency_p50_ms"] for r in rounds),
         "latency_p99_ms": statistics.median(r["latency_p99_ms"] for r in rounds),
@@ -65,7 +75,7 @@ def measure(hours: float, seed: int) -> dict[str, float]:
             stdout=said,
             stderr=subprocess.STDOUT,
         )
-        peak_bytes = _watch(process)
+        peak = _watch(process)
         if process.returncode != 0:
             said.seek(0)
             raise RuntimeError(f"hil sim ended with status {process.returncode}:\n{said.read()[-3000:]}")
@@ -76,17 +86,19 @@ def measure(hours: float, seed: int) -> dict[str, float]:
         "readings": report["readings_taken"],
         "latency_p50_ms": report["latency_p50_ms"],
         "latency_p99_ms": report["latency_p99_ms"],
-        "peak_rss_mb": peak_bytes / MIB,
+        "peak_rss_mb": peak.rss_bytes / MIB,
+        "peak_pss_mb": peak.pss_bytes / MIB,
     }
 
 
-def _watch(process: subprocess.Popen[bytes]) -> int:
+def _watch(process: subprocess.Popen[bytes]) -> Memory:
     root = psutil.Process(process.pid)
     deadline_s = time.monotonic() + TIMEOUT_S
-    peak_bytes = 0
+    peak = Memory(0, 0)
     try:
         while process.poll() is None:
-            peak_bytes = max(peak_bytes, sum(_resident(member) for member in _family(root)))
+            now = memory_of(family(root))
+            peak = Memory(max(peak.rss_bytes, now.rss_bytes), max(peak.pss_bytes, now.pss_bytes))
             if time.monotonic() > deadline_s:
                 raise RuntimeError(f"hil sim did not end within {TIMEOUT_S:g} s")
             time.sleep(SAMPLE_S)
@@ -94,29 +106,25 @@ def _watch(process: subprocess.Popen[bytes]) -> int:
         if process.poll() is None:
             process.terminate()
             process.wait()
-    return peak_bytes
+    return peak
 
 
-def _family(root: psutil.Process) -> list[psutil.Process]:
-    """The run's processes; PostgreSQL leaves the tree when it starts, and is found by its folder's name."""
+def family(root: psutil.Process) -> list[psutil.Process]:
+    """A run's processes: all that descend from its first, PostgreSQL's too."""
     try:
-        family = [root, *root.children(recursive=True)]
+        return [root, *root.children(recursive=True)]
     except psutil.NoSuchProcess:
         return []
-    pids = {member.pid for member in family}
-    for process in psutil.process_iter(["pid", "name", "cmdline"]):
-        if process.info["name"] == "postgres" and process.pid not in pids:
-            with contextlib.suppress(psutil.Error):
-                if any("plantkeeper-" in word for word in process.info["cmdline"] or []):
-                    family += [process, *process.children(recursive=True)]
-    return family
 
 
-def _resident(process: psutil.Process) -> int:
-    try:
-        return int(process.memory_info().rss)
-    except psutil.Error:
-        return 0
+def memory_of(processes: Iterable[psutil.Process]) -> Memory:
+    """What processes occupy together; one that ended meanwhile occupies nothing."""
+    rss_bytes = pss_bytes = 0
+    for process in processes:
+        with contextlib.suppress(psutil.Error):
+            info = process.memory_full_info()
+            rss_bytes, pss_bytes = rss_bytes + info.rss, pss_bytes + info.pss
+    return Memory(rss_bytes, pss_bytes)
 
 
 if __name__ == "__main__":

@@ -12,9 +12,11 @@ from enum import Enum
 from pathlib import Path
 
 from plantkeeper_hil import system_packages
-from plantkeeper_hil.errors import FirmwareBuildError
+from plantkeeper_hil.errors import FirmwareBuildError, StackError
 from plantkeeper_hil.firmware import registry, scons_shim, size
 from plantkeeper_hil.project import Project
+from plantkeeper_hil.stack.janitor import Janitor
+from plantkeeper_hil.stack.service import Service, finish
 
 ENVIRONMENT = "uno"
 FLASH_LIMIT_BYTES = 32_256  # 32 KiB less the Uno's boot loader
@@ -75,7 +77,8 @@ def build_firmware(
         scons_shim.write_package(core_dir)
         environment["PLATFORMIO_CORE_DIR"] = str(core_dir)
         command += ["--project-conf", str(project.firmware_dir / "platformio.system.ini")]
-    _run(command, project.firmware_dir, environment, build_dir / "build.log")
+    # beside the build folder, which PlatformIO empties when its settings changed
+    _run(command, project.firmware_dir, environment, build_dir.with_name(f"build-{toolchain.value}.log"))
     return _result(build_dir / ENVIRONMENT, toolchain)
 
 
@@ -100,25 +103,19 @@ def _bring_system_toolchain(say: Callable[[str], None]) -> None:
 
 
 def _run(command: list[str], folder: Path, environment: dict[str, str], log: Path) -> None:
-    try:
-        result = subprocess.run(
-            command,
-            cwd=folder,
-            env=environment,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-            text=True,
-            timeout=BUILD_TIMEOUT_S,
-            check=False,
+    log.unlink(missing_ok=True)
+    with Janitor() as janitor:  # PlatformIO may download for minutes, which shall not go on when we are killed
+        service = Service.start(
+            log.stem, command, log_dir=log.parent, environment=environment, cwd=folder, watch=janitor.watch_process
         )
-    except subprocess.TimeoutExpired as error:
-        raise FirmwareBuildError(f"PlatformIO did not end within {BUILD_TIMEOUT_S} s in {folder}") from error
-    log.write_text(result.stdout)
-    if result.returncode != 0:
-        tail = "\n".join(result.stdout.splitlines()[-OUTPUT_LINES_SHOWN:])
+        try:
+            status = finish(service, timeout_s=BUILD_TIMEOUT_S)
+        except StackError as error:
+            raise FirmwareBuildError(f"PlatformIO did not end within {BUILD_TIMEOUT_S} s in {folder}") from error
+    if status != 0:
+        tail = "\n".join(log.read_text(errors="replace").splitlines()[-OUTPUT_LINES_SHOWN:])
         raise FirmwareBuildError(
-            f"the firmware does not build (PlatformIO ended with status {result.returncode}); "
+            f"the firmware does not build (PlatformIO ended with status {status}); "
             f"all of its output is in {log}, which ends with:\n{tail}"
         )
 

@@ -73,8 +73,11 @@ def wait_delivered(stack: LocalStack, timeout_s: float = DRAIN_TIMEOUT_S) -> Non
         StackError: some still do; says how many.
     """
     deadline_s = time.monotonic() + timeout_s
-    while (waiting := stack.database.waiting()) > 0:
-        stack.check_alive()
+    while True:
+        stack.check_alive()  # first, since it shows the log of what died
+        waiting = stack.database.waiting()
+        if waiting == 0:
+            return
         if time.monotonic() > deadline_s:
             raise StackError(
                 f"{waiting} stored readings still wait for the backend after {timeout_s:g} s; see forwarder.log in "

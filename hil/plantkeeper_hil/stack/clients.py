@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import psycopg2
 import psycopg2.extras
 import requests
+
+from plantkeeper_hil.errors import StackError
 
 TIMEOUT_S = 10.0
 READINGS = """
@@ -68,7 +71,11 @@ def gateway_is_ready(url: str) -> bool:
 
 
 class DatabaseClient:
-    """What is stored (docs/architecture.md section 6), read-only."""
+    """What is stored (docs/architecture.md section 6), read-only.
+
+    Raises:
+        StackError: from every question, where PostgreSQL does not answer.
+    """
 
     def __init__(self, dsn: str) -> None:
         self._connection = psycopg2.connect(dsn)
@@ -76,13 +83,13 @@ class DatabaseClient:
 
     def readings(self, after: int = 0) -> list[dict[str, Any]]:
         """Stored readings in order, from id `after` + 1 on."""
-        with self._connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
+        with _answering(), self._connection.cursor(cursor_factory=psycopg2.extras.RealDictCursor) as cursor:
             cursor.execute(READINGS, (after,))
             return [dict(row) for row in cursor.fetchall()]
 
     def waiting(self) -> int:
         """Readings that the backend does not have yet."""
-        with self._connection.cursor() as cursor:
+        with _answering(), self._connection.cursor() as cursor:
             cursor.execute(OUTBOX_COUNT)
             row = cursor.fetchone()
             return int(row[0]) if row else 0
@@ -90,3 +97,11 @@ class DatabaseClient:
     def close(self) -> None:
         """Close the connection."""
         self._connection.close()
+
+
+@contextmanager
+def _answering() -> Iterator[None]:
+    try:
+        yield
+    except psycopg2.Error as error:
+        raise StackError(f"PostgreSQL does not answer: {str(error).strip()}; see postgres.log") from error

@@ -12,7 +12,6 @@ from pathlib import Path
 from types import FrameType
 
 from rich.console import Console
-from rich.table import Table
 
 from plantkeeper_hil.errors import UsageError
 from plantkeeper_hil.project import Project
@@ -82,7 +81,7 @@ def run(project: Project, options: argparse.Namespace) -> int:
         with LocalStack(stack_options) as stack:
             file.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(file, json.dumps(describe(stack), indent=2) + "\n")
-            console.print(_table(stack))
+            console.print(table(stack), soft_wrap=True, markup=False)
             console.print(f"{file} says the same to programs. Ctrl-C ends everything.", soft_wrap=True)
             while not enough.wait(CHECK_EVERY_S):
                 stack.check_alive()
@@ -111,17 +110,20 @@ def write_atomically(path: Path, text: str) -> None:
     temporary.replace(path)
 
 
-def _table(stack: LocalStack) -> Table:
-    table = Table("what", "where", title="PlantKeeper stack", title_justify="left")
-    table.add_row("gateway", f"{stack.gateway_url}/sensor-data")
-    table.add_row("is it ready", f"{stack.gateway_url}/readyz")
-    table.add_row("backend", f"{stack.backend_url}/api/v1/sensors/1")
+def table(stack: LocalStack) -> str:
+    """What is where, a line each; no line is cut or folded, since a part of an address is of no use to anybody."""
+    rows = [
+        ("gateway", f"{stack.gateway_url}/sensor-data"),
+        ("is it ready", f"{stack.gateway_url}/readyz"),
+        ("backend", f"{stack.backend_url}/api/v1/sensors/1"),
+        ("backend's CA", str(stack.backend_ca or "the system's")),
+        ("database", stack.dsn),
+        ("logs", str(stack.options.log_dir)),
+    ]
     if stack.options.backend_url is None:
-        table.add_row("backend's journal", f"{stack.backend_url}/_mock/journal")
-    table.add_row("backend's CA", str(stack.backend_ca or "the system's"))
-    table.add_row("database", stack.dsn)
-    table.add_row("logs", str(stack.options.log_dir))
-    return table
+        rows.insert(3, ("backend's journal", f"{stack.backend_url}/_mock/journal"))
+    width = max(len(what) for what, _ in rows)
+    return "\n".join(["PlantKeeper stack", *(f"  {what:<{width}}  {where}" for what, where in rows)])
 
 
 def _on_signals(enough: threading.Event) -> Callable[[], None]:

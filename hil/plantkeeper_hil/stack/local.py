@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import sys
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -71,10 +70,9 @@ class LocalStack:
         self.options.log_dir.mkdir(parents=True, exist_ok=True)
         for log in (*self.options.log_dir.glob("*.log"), *self.options.log_dir.glob("*.jsonl")):
             log.unlink()
-        self._folder = Path(tempfile.mkdtemp(prefix="plantkeeper-"))
         self._janitor = Janitor()
         try:
-            self._janitor.watch_folder(self._folder)
+            self._folder = self._janitor.make_folder()
             self._start_database()
             self._start_backend()
             self._start_gateway()
@@ -116,29 +114,32 @@ class LocalStack:
         Raises:
             StackError: one does not; shows the end of its log.
         """
+        if self._postgres is not None:
+            self._postgres.check_alive()
         for service in self.services.values():
             service.check_alive()
 
     def close(self) -> None:
-        """End and remove everything; logs stay."""
-        for client in (self._backend, self._database):
-            if client is not None:
-                client.close()
-        self._backend = self._database = None
-        for name in reversed(list(self.services)):
-            self.services.pop(name).end()
-        if self._postgres is not None:
-            self._postgres.stop()
-            self._postgres = None
-        self._janitor.close()
+        """End and remove everything; logs stay. What cannot be ended from here, the janitor ends."""
+        try:
+            for client in (self._backend, self._database):
+                if client is not None:
+                    client.close()
+            self._backend = self._database = None
+            for name in reversed(list(self.services)):
+                self.services.pop(name).end()
+            if self._postgres is not None:
+                self._postgres.stop()
+                self._postgres = None
+        finally:
+            self._janitor.close()
 
     def _start_database(self) -> None:
         self.options.say("starting PostgreSQL")
-        postgres = Postgres(self._folder / "pg", log_dir=self.options.log_dir)
-        postgres.start()
-        self._postgres = postgres
-        self._janitor.watch_process(postgres.pid)
-        self.dsn = postgres.create_database()
+        watch = self._janitor.watch_process
+        self._postgres = Postgres(self._folder / "pg", log_dir=self.options.log_dir, watch=watch)
+        self._postgres.start()
+        self.dsn = self._postgres.create_database()
         self._database = DatabaseClient(self.dsn)
         for words in (["migrate"], ["seed", "--devices", f"1-{self.options.devices}"]):
             self.options.say(f"running plantkeeper-db {' '.join(words)}")
@@ -148,6 +149,7 @@ class LocalStack:
                 log_dir=self.options.log_dir,
                 environment={"PLANTKEEPER_DATABASE_DSN": self.dsn},
                 timeout_s=COMMAND_TIMEOUT_S,
+                watch=watch,
             )
 
     def _start_backend(self) -> None:
@@ -199,7 +201,12 @@ class LocalStack:
         }
         if self.backend_ca is not None:
             environment["PLANTKEEPER_BACKEND_CA"] = str(self.backend_ca)
-        service = Service.start(name, command, log_dir=self.options.log_dir, environment=environment, inherit=inherit)
-        self.services[name] = service
-        self._janitor.watch_process(service.pid)
-        return service
+        self.services[name] = Service.start(
+            name,
+            command,
+            log_dir=self.options.log_dir,
+            environment=environment,
+            inherit=inherit,
+            watch=self._janitor.watch_process,
+        )
+        return self.services[name]

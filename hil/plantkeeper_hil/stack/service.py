@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shutil
 import signal
 import socket
 import subprocess
@@ -17,6 +18,8 @@ from plantkeeper_hil.errors import StackError
 LOG_LINES_SHOWN = 15
 POLL_S = 0.01
 END_TIMEOUT_S = 10.0
+# A child waits here until the janitor knows of it; where its parent dies before that, it ends by itself.
+GATE = 'read -r _ && exec "$@" </dev/null'
 
 
 def listening_socket(host: str = "127.0.0.1", port: int = 0) -> socket.socket:
@@ -66,27 +69,35 @@ class Service:
         environment: Mapping[str, str],
         inherit: Sequence[socket.socket] = (),
         run_as: tuple[int, int] | None = None,
+        cwd: Path | None = None,
+        watch: Callable[[int], None] = lambda _pid: None,
     ) -> Self:
         """Start a command in a session of its own, so that a Ctrl-C reaches the harness alone.
 
         Args:
             inherit: sockets that the child gets, under the same descriptors.
             run_as: user and group id; None for our own.
+            cwd: current folder; None for our own.
+            watch: called with the process id before the command gets to run, such as `Janitor.watch_process`.
 
         Raises:
             StackError: there is no such program.
         """
         log = log_dir / f"{name}.log"
+        variables = {**os.environ, **environment, "PYTHONUNBUFFERED": "1"}
+        if shutil.which(command[0], path=variables.get("PATH")) is None:
+            raise StackError(f"{name}: cannot start {command[0]!r}: no such program")
         for listener in inherit:
             listener.set_inheritable(True)
         try:
             with log.open("ab") as output:
                 process = subprocess.Popen(
-                    command,
-                    stdin=subprocess.DEVNULL,
+                    ["/bin/sh", "-c", GATE, name, *command],
+                    stdin=subprocess.PIPE,
                     stdout=output,
                     stderr=subprocess.STDOUT,
-                    env={**os.environ, **environment, "PYTHONUNBUFFERED": "1"},
+                    env=variables,
+                    cwd=cwd,
                     pass_fds=[listener.fileno() for listener in inherit],
                     start_new_session=True,
                     user=None if run_as is None else run_as[0],
@@ -95,6 +106,7 @@ class Service:
                 )
         except OSError as error:
             raise StackError(f"{name}: cannot start {command[0]!r}: {error.strerror}") from error
+        _open_gate(process, watch)
         return cls(name, process, log)
 
     @property
@@ -142,19 +154,55 @@ class Service:
         return f"its log {self.log} ends with:\n" + ("\n".join(f"  {line}" for line in lines) or "  (nothing)")
 
 
+def _open_gate(process: subprocess.Popen[bytes], watch: Callable[[int], None]) -> None:
+    assert process.stdin is not None
+    try:
+        watch(process.pid)
+        with contextlib.suppress(BrokenPipeError):  # it was killed meanwhile; whoever waits for it will see
+            process.stdin.write(b"go\n")
+            process.stdin.flush()
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
+    finally:
+        with contextlib.suppress(BrokenPipeError):
+            process.stdin.close()
+
+
 def run_command(
-    name: str, command: Sequence[str], *, log_dir: Path, environment: Mapping[str, str], timeout_s: float
+    name: str,
+    command: Sequence[str],
+    *,
+    log_dir: Path,
+    environment: Mapping[str, str],
+    timeout_s: float,
+    run_as: tuple[int, int] | None = None,
+    watch: Callable[[int], None] = lambda _pid: None,
 ) -> None:
     """Run a command to its end; its output goes to its log.
+
+    Args:
+        timeout_s: when it is ended.
+        run_as, watch: as `Service.start` takes them.
 
     Raises:
         StackError: it failed or did not end in time; shows the end of its log.
     """
-    service = Service.start(name, command, log_dir=log_dir, environment=environment)
-    try:
-        status = service.process.wait(timeout=timeout_s)
-    except subprocess.TimeoutExpired as error:
-        service.end()
-        raise StackError(f"{name} did not end within {timeout_s:g} s") from error
-    if status != 0:
+    service = Service.start(name, command, log_dir=log_dir, environment=environment, run_as=run_as, watch=watch)
+    if finish(service, timeout_s=timeout_s) != 0:
         service.check_alive()
+
+
+def finish(service: Service, *, timeout_s: float) -> int:
+    """Wait until a process ends by itself, and return its status; it never outlives the wait.
+
+    Raises:
+        StackError: it did not end in time.
+    """
+    try:
+        return service.process.wait(timeout=timeout_s)
+    except subprocess.TimeoutExpired as error:
+        raise StackError(f"{service.name} did not end within {timeout_s:g} s") from error
+    finally:
+        service.end()

@@ -18,8 +18,9 @@ import pytest
 import requests
 
 from plantkeeper_hil.errors import StackError
+from plantkeeper_hil.run.day import wait_delivered
 from plantkeeper_hil.stack.local import LocalStack, StackOptions
-from plantkeeper_hil.stack.service import Service, listening_socket
+from plantkeeper_hil.stack.service import Service, finish, listening_socket, run_command
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 DEADLINE_S = 60.0
@@ -69,6 +70,7 @@ def stack_command(root: Path, *words: str) -> Iterator[tuple[subprocess.Popen[st
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        env={**os.environ, "COLUMNS": "40"},
     )
     try:
         wait_for(lambda: file.exists() or process.poll() is not None, "stack.json")
@@ -103,7 +105,9 @@ def test_the_foreground_stack_ends_on_a_signal(checkout: Path, number: signal.Si
         process.send_signal(number)
         output, _ = process.communicate(timeout=DEADLINE_S)
     assert process.returncode == 0, output
-    assert str(told["gateway_url"]) in output
+    lines = [line.rstrip() for line in output.splitlines()]
+    for where in (f"{told['gateway_url']}/readyz", told["backend_ca"], told["database_dsn"]):
+        assert any(line.endswith(f" {where}") for line in lines), output  # whole, though longer than the line
     assert alive(told["pids"]) == []  # type: ignore[arg-type]
     assert not (checkout / "build" / "stack.json").exists()
 
@@ -167,6 +171,54 @@ def test_a_gateway_that_dies_at_once_is_shown_with_its_log(tmp_path: Path) -> No
         pass
     assert "ended with status 7" in str(error.value)
     assert "boom" in str(error.value)
+
+
+def test_a_postgres_that_died_is_named(tmp_path: Path) -> None:
+    with LocalStack(StackOptions(log_dir=tmp_path)) as stack:
+        stack.check_alive()
+        process = psutil.Process(stack.pids["postgres"])
+        process.send_signal(signal.SIGQUIT)  # ends at once
+        wait_for(lambda: alive({"postgres": process.pid}) == [], "the end of PostgreSQL")
+        with pytest.raises(StackError, match="postgres ended with status"):
+            stack.check_alive()
+        with pytest.raises(StackError, match="postgres ended with status"):
+            wait_delivered(stack)
+        with pytest.raises(StackError, match="PostgreSQL does not answer"):
+            stack.database.readings()
+
+
+def test_a_command_runs_only_once_the_watcher_knows_of_it(tmp_path: Path) -> None:
+    told: list[tuple[int, bool]] = []
+    made = tmp_path / "made"
+    command = [sys.executable, "-c", f"open({str(made)!r}, 'w').close(); print(open(0).read() == '')"]
+    service = Service.start(
+        "x", command, log_dir=tmp_path, environment={}, watch=lambda pid: told.append((pid, made.exists()))
+    )
+    assert finish(service, timeout_s=DEADLINE_S) == 0
+    assert told == [(service.pid, False)]
+    assert service.log.read_text() == "True\n"  # nothing of the gate is left on its standard input
+
+
+def test_a_command_of_which_the_watcher_cannot_know_never_runs(tmp_path: Path) -> None:
+    made = tmp_path / "made"
+    started: list[int] = []
+
+    def fail(pid: int) -> None:
+        started.append(pid)
+        raise BrokenPipeError("the janitor was killed")
+
+    with pytest.raises(BrokenPipeError):
+        Service.start("x", ["/usr/bin/touch", str(made)], log_dir=tmp_path, environment={}, watch=fail)
+    assert not psutil.pid_exists(started[0])
+    assert not made.exists()
+
+
+def test_a_command_that_takes_too_long_is_ended(tmp_path: Path) -> None:
+    started: list[int] = []
+    command = [sys.executable, "-c", "import time; time.sleep(60)"]
+    with pytest.raises(StackError, match=r"x did not end within 0\.1 s"):
+        run_command("x", command, log_dir=tmp_path, environment={}, timeout_s=0.1, watch=started.append)
+    assert not psutil.pid_exists(started[0])
 
 
 def test_a_process_that_will_not_go_is_killed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

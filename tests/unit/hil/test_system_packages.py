@@ -28,6 +28,36 @@ def test_a_person_who_is_not_root_gets_the_command(monkeypatch: pytest.MonkeyPat
     assert "sudo apt-get install --no-install-recommends frobnicator libfrob-dev" in str(error.value)
 
 
+def test_what_the_build_needs_later_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    later = Need("a gadget", lambda: False, ("gadget", "libfrob-dev"))
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/apt-get")
+    with pytest.raises(MissingPackagesError) as error:
+        system_packages.ensure([ABSENT], perhaps=[later, ABSENT], say=print)
+    assert "registry cannot be reached, the build of the firmware needs these too: a gadget; all at once" in str(
+        error.value
+    )
+    assert str(error.value).splitlines()[-1].endswith("install --no-install-recommends frobnicator gadget libfrob-dev")
+    monkeypatch.setattr(shutil, "which", lambda _name: None)
+    with pytest.raises(MissingPackagesError, match=r"these too: a gadget [(]on Debian: gadget libfrob-dev[)]"):
+        system_packages.ensure([ABSENT], perhaps=[later], say=print)
+
+
+def test_what_may_be_needed_later_stops_nobody() -> None:
+    system_packages.ensure([], perhaps=[ABSENT], say=print)
+
+
+def test_all_groups_are_told_in_one_list(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    groups = {name: (Need(f"tool {name}", lambda: False, (f"package-{name}",)),) for name in "abc"}
+    monkeypatch.setattr(system_packages, "GROUPS", groups)
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/apt-get")
+    assert system_packages.main(["a", "b", "--perhaps", "c"]) == 1
+    said = capsys.readouterr().err
+    assert "missing: tool a, tool b." in said
+    assert "package-a package-b package-c" in said
+
+
 def test_another_system_gets_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "which", lambda _name: None)
     with pytest.raises(MissingPackagesError, match="this system's package manager"):
@@ -52,7 +82,8 @@ def test_root_installs_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_an_unknown_group_is_refused() -> None:
-    assert system_packages.main(["nonsense"]) == 2
+    for words in (["nonsense"], [], ["--perhaps", "firmware"], ["emulator", "--perhaps", "nonsense"]):
+        assert system_packages.main(words) == 2
     assert set(GROUPS) == {"emulator", "firmware", "tests", "bench", "bench-gateway"}
 
 

@@ -1,4 +1,4 @@
-"""What issue 3 asks for: a floor that must hold and a goal, each as a figure of this run. Pure."""
+"""What is asked of the gateway: a floor that must hold and a goal, each as a figure of this run. Pure."""
 
 from __future__ import annotations
 

@@ -1,0 +1,60 @@
+"""The loop's benchmark counts the memory of its own run's processes, and of no others."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from plantkeeper_hil.bench.loop import Memory, family, memory_of
+
+SLEEP = "import time; print('up', flush=True); time.sleep(60)"
+
+
+@pytest.fixture
+def start() -> Iterator[Callable[..., psutil.Process]]:
+    started: list[subprocess.Popen[bytes]] = []
+
+    def start(*command: str) -> psutil.Process:
+        process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        started.append(process)
+        assert process.stdout is not None
+        process.stdout.readline()
+        return psutil.Process(process.pid)
+
+    yield start
+    for process in started:
+        process.kill()
+        process.communicate()
+
+
+def test_anothers_postgres_is_not_counted(start: Callable[..., psutil.Process], tmp_path: Path) -> None:
+    (tmp_path / "postgres").symlink_to(sys.executable)
+    stranger = start(str(tmp_path / "postgres"), "-c", SLEEP, "/tmp/plantkeeper-of-somebody-else")
+    assert stranger.name() == "postgres"
+    ours = start(
+        sys.executable, "-c", "import subprocess, sys; subprocess.run(['sh', '-c', 'echo up; cat; :'], stdin=sys.stdin)"
+    )
+    counted = family(ours)
+    assert counted[0] == ours
+    assert [process.name() for process in counted[1:]] == ["sh", "cat"][: len(counted) - 1]
+    assert len(counted) >= 2
+    assert stranger not in counted
+
+
+def test_shared_pages_count_once_in_pss(start: Callable[..., psutil.Process]) -> None:
+    processes = [start(sys.executable, "-c", SLEEP) for _ in range(3)]
+    memory = memory_of(processes)
+    assert memory.rss_bytes > memory.pss_bytes > 1 << 20
+
+
+def test_what_has_ended_occupies_nothing() -> None:
+    process = subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE)
+    gone = psutil.Process(process.pid)
+    process.communicate()
+    assert family(gone) == []
+    assert memory_of([gone]) == Memory(0, 0)
