@@ -17,7 +17,7 @@ from plantkeeper_hil.bench.gateway.errors import BenchError, LoadError, PeerErro
 from plantkeeper_hil.bench.gateway.figures import Row, medians, with_ratios
 from plantkeeper_hil.bench.gateway.load import Load, parse_result
 from plantkeeper_hil.bench.gateway.scenarios.soak import growth
-from plantkeeper_hil.bench.gateway.scenarios.steady import highest_flat, is_flat
+from plantkeeper_hil.bench.gateway.scenarios.steady import UP, climb, highest_flat, is_flat
 from plantkeeper_hil.bench.gateway.targets import Target, targets
 from plantkeeper_hil.errors import UsageError
 
@@ -104,6 +104,26 @@ def test_the_search_ends_just_below_the_limit(limit: float) -> None:
 def test_a_server_that_keeps_up_with_nothing_is_an_error() -> None:
     with pytest.raises(PeerError, match="grows even at"):
         highest_flat(100.0, 1000.0, lambda _rate: False, steps=3)
+
+
+@pytest.mark.parametrize("limit", [60.0, 99.0, 100.0, 120.0, 140.0])
+def test_a_round_ends_with_the_best_rate_that_was_flat(limit: float) -> None:
+    offered: list[float] = []
+
+    def offer_at(rate: float) -> Row:
+        offered.append(rate)
+        return row("gateway", rate, extra={"flat": rate <= limit})
+
+    found = climb(100.0, offer_at)
+    assert found.extra["flat"]
+    assert found.accepted_per_s == max(rate for rate in offered if rate <= limit)
+    assert len(offered) <= 4
+    if limit >= 100:
+        assert found.accepted_per_s > limit / UP
+
+
+def test_a_round_that_never_was_flat_says_so() -> None:
+    assert not climb(100.0, lambda rate: row("gateway", rate, extra={"flat": False})).extra["flat"]
 
 
 def test_growth_leaves_warming_up_out() -> None:
