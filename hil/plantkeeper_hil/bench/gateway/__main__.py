@@ -1,7 +1,7 @@
 """`python -m plantkeeper_hil.bench.gateway --out FILE [--quick] [scenario …]`: measure, print, write.
 
-Beside FILE (`gateway.json`) it writes `gateway-ratios.json`: the figures that are asked of the gateway, each with floor and
-goal, met or not. A scenario that cannot be measured on this machine is said so, and the rest goes on.
+Beside FILE (`gateway.json`) it writes `gateway-ratios.json`: the figures that are asked of the gateway, each with
+floor and goal, met or not. A scenario that cannot be measured on this machine is said so, and the rest goes on.
 """
 
 from __future__ import annotations

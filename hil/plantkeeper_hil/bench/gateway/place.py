@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import os
-import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -34,10 +33,9 @@ class Site:
         for log in self._log_dir.glob("**/*.log"):
             log.unlink()
         self._cache.mkdir(parents=True, exist_ok=True)
-        self._folder = Path(tempfile.mkdtemp(prefix="pk-bench-"))
         self._janitor = Janitor()
         self._undo.callback(self._janitor.close)
-        self._janitor.watch_folder(self._folder)
+        self._folder = self._janitor.make_folder()
         return self
 
     def __exit__(

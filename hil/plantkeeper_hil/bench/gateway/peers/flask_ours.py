@@ -16,9 +16,15 @@ from plantkeeper_hil.stack.service import run_command
 
 WSGI = """\
 import os
+import time
 from plantkeeper_proxy.app import create_app
+from plantkeeper_proxy.authenticity import policy
+from plantkeeper_proxy.key_ring import KeyRing
 from plantkeeper_proxy.store import ReadingStore
-app = create_app(ReadingStore(os.environ["PLANTKEEPER_DATABASE_DSN"]))
+from plantkeeper_proxy.vault import Vault
+ring = KeyRing(Vault.without_keys(), monotonic_s=time.monotonic)
+everybody = {"PLANTKEEPER_SIGNATURES": "legacy", "PLANTKEEPER_LEGACY_DEVICES": "1-2147483647"}
+app = create_app(ReadingStore(os.environ["PLANTKEEPER_DATABASE_DSN"], ring), policy(everybody))
 """
 MODULE = "bench_flask_ours"
 COMMAND_TIMEOUT_S = 60.0
