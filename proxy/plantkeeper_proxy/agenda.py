@@ -30,6 +30,12 @@ class Agenda:
             taken.append(device_id)
         return taken
 
+    def count_due(self, now_s: float, most: int) -> int:
+        """About how many devices are due, up to `most`: a guess by a glance, but none is none and some are some."""
+        if self.next_s() > now_s:
+            return 0
+        return sum(due_s <= now_s for due_s, _ in self._heap[:most])
+
     def next_s(self) -> float:
         """When the next device is due; infinite where there is none."""
         while self._heap and self._due_s.get(self._heap[0][1]) != self._heap[0][0]:

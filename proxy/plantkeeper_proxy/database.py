@@ -11,7 +11,8 @@ import asyncio
 import re
 import select
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Generator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
@@ -161,6 +162,17 @@ class Database:
                 raise
             self._tell()
             return rows
+
+    @contextmanager
+    def deaf(self) -> Generator[None]:
+        """Hear of notifications and of the connection's end only afterwards. Not while a statement runs."""
+        if self._fd >= 0:
+            self._loop.remove_reader(self._fd)
+        try:
+            yield
+        finally:
+            if self._fd >= 0:
+                self._loop.add_reader(self._fd, self._readable)
 
     def close(self) -> None:
         """Close the connection."""

@@ -28,6 +28,8 @@ REPORT_EVERY_S = 15.0
 REPORT_SOONEST_S = 1.0
 RECONNECT_S = 1.0
 MARGIN_S = 2.0
+SPACING_S = 0.02
+ENOUGH = 16
 READINGS_A_LOOK = 8
 log = logging.getLogger(__name__)
 
@@ -77,7 +79,7 @@ class Forwarder:
         self._results: list[tuple[Lane, Outcome]] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._sending = 0
-        self._scan_at_s = self._report_at_s = self._reported_s = 0.0
+        self._scan_at_s = self._report_at_s = self._reported_s = self._looked_s = 0.0
         self._stopping = False
         self._wake = asyncio.Event()
 
@@ -111,6 +113,7 @@ class Forwarder:
                 self._send()
                 await self._report(outbox)
                 await self._nap(self._next_in_s())
+                await self._let_more_come(outbox)
                 outbox.check()
             await outbox.release()
         finally:
@@ -306,6 +309,20 @@ class Forwarder:
         if self._breaker.may_send(float("inf"), len(self._lanes), self._connections):
             next_s = min(next_s, max(self._agenda.next_s(), self._breaker.next_s()))
         return max(0.0, next_s - now_s)
+
+    async def _let_more_come(self, outbox: Outbox) -> None:
+        """Look again only after a while, or when there is enough to do, so that many share what a look costs.
+
+        The first reading after a quiet time does not wait.
+        """
+        until_s = self._looked_s + SPACING_S
+        with outbox.deaf():
+            while not self._stopping and outbox.is_open:
+                pause_s = until_s - self._monotonic_s()
+                if pause_s <= 0 or len(self._results) + self._agenda.count_due(self._monotonic_s(), ENOUGH) >= ENOUGH:
+                    break
+                await self._nap(pause_s)
+        self._looked_s = self._monotonic_s()
 
     async def _nap(self, timeout_s: float) -> None:
         """Sleep until there is something new, or the time has come."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any
 
@@ -160,6 +161,15 @@ class Outbox:
     async def report(self, counters: Mapping[str, Any], alarms: Mapping[str, str]) -> None:
         """Say how this forwarder does, for health and metrics."""
         await self._run("report", name=self._owner, counters=json.dumps(counters), alarms=json.dumps(alarms))
+
+    @property
+    def is_open(self) -> bool:
+        """False once the connection is gone."""
+        return self._database.is_open
+
+    def deaf(self) -> AbstractContextManager[None]:
+        """News of new entries is kept for later, and does not wake us."""
+        return self._database.deaf()
 
     def check(self) -> None:
         """Make sure that the connection is there."""

@@ -41,7 +41,7 @@ class Store:
 def test_every_reading_is_answered_once_and_in_order(arrivals: list[int], batch_limit: int) -> None:
     async def run() -> None:
         store = Store()
-        batcher = Batcher(store.store_batch, batch_limit=batch_limit)
+        batcher = Batcher(store.store_batch, batch_limit=batch_limit, spacing_s=0)
         answered: list[int] = []
         number = 0
         for count in arrivals:
@@ -64,7 +64,7 @@ def test_every_reading_is_answered_once_and_in_order(arrivals: list[int], batch_
 def test_what_comes_during_a_commit_shares_the_next() -> None:
     async def run() -> None:
         store = Store()
-        batcher = Batcher(store.store_batch)
+        batcher = Batcher(store.store_batch, spacing_s=0)
         for number in range(1, 6):
             batcher.submit(reading(number), lambda _outcome: None)
             await asyncio.sleep(0)
@@ -119,3 +119,29 @@ def test_one_too_many_is_refused_and_what_waits_too_long_is_given_up(monkeypatch
         assert store.batches == [[1]]
 
     asyncio.run(run())
+
+
+def test_batches_keep_their_distance_and_a_lone_reading_does_not_wait() -> None:
+    async def run() -> list[float]:
+        loop = asyncio.get_running_loop()
+        begun_s: list[float] = []
+
+        async def store_batch(submissions: Sequence[Submission]) -> Sequence[Outcome]:
+            begun_s.append(loop.time())
+            return [Stored.NEW] * len(submissions)
+
+        batcher = Batcher(store_batch, spacing_s=0.02, batch_limit=3)
+        start_s = loop.time()
+        batcher.submit(reading(1), lambda _outcome: None)
+        await batcher.close()
+        batcher.submit(reading(2), lambda _outcome: None)  # waits for its distance
+        await batcher.close()
+        for number in range(3, 6):  # a whole batch does not
+            batcher.submit(reading(number), lambda _outcome: None)
+        await batcher.close()
+        return [moment_s - start_s for moment_s in begun_s]
+
+    first_s, second_s, third_s = asyncio.run(run())
+    assert first_s < 0.02
+    assert second_s >= 0.019
+    assert third_s - second_s < 0.019
