@@ -98,7 +98,7 @@ def firmware(session: nox.Session) -> None:
     session.run("hil", "firmware", *session.posargs)
 
 
-BENCHMARKS = ("emulator", "loop")
+BENCHMARKS = {"emulator": "plantkeeper_sim.bench.emulator", "loop": "plantkeeper_hil.bench.loop"}
 
 
 @nox.session
@@ -112,5 +112,4 @@ def bench(session: nox.Session) -> None:
     install_project(session)
     out = Path("build/bench")
     for name in names:
-        module = "plantkeeper_sim.bench.emulator" if name == "emulator" else "plantkeeper_hil.bench.loop"
-        session.run("python", "-m", module, "--out", str(out / f"{name}.json"))
+        session.run("python", "-m", BENCHMARKS[name], "--out", str(out / f"{name}.json"))
