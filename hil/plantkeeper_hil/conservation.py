@@ -2,7 +2,7 @@
 
 Pure: five ledgers in, a verdict out. The ledgers are what each place on a reading's way says of it:
 the sensors, the board (`!taken` on serial), the wire (a POST that was answered 200), PostgreSQL, and the
-backend's journal. DESIGN of the check: docs/decisions/0005-conservation-check.md.
+backend's journal. DESIGN of the check: docs/decisions/0009-conservation-check.md.
 """
 
 from __future__ import annotations
