@@ -1,7 +1,13 @@
 /* The hot loop: threaded dispatch over predecoded instructions (AVR Instruction Set Manual, DS40002198).
  *
- * Flags live in locals as the sources from which SREG is made only when somebody looks:
- *   C 0 or 1 · Z zero iff the flag is set · N, V, S in bit 7 · H in bit 4 · T, I 0 or 1.
+ * Flags live in locals as the sources from which SREG is made only when somebody looks. An addition leaves its
+ * operands and its sum, a subtraction the complement of what it subtracts (P + ~Q + 1), and no more:
+ *   C in bit 8 of C (the sum before it is cut to a byte) · Z zero iff the flag is set · N in bit 7 of N
+ *   V in bit 7 of (P ^ N) & (Q ^ N), turned round where bit 8 of P is set
+ *   S is N ^ V, turned round where bit 9 of P is set (only a program that writes SREG can have it so)
+ *   H in bit 4 of P ^ Q ^ N, turned round where bit 10 of Q is set (in a subtraction all its high bits are)
+ *   T and I where SREG has them, in TI
+ * N has eight bits, P the two more. What sets V but keeps H leaves P = N, so that Q holds H, and says V in bit 8 of P.
  * `left` counts down the cycles to the horizon; the loop leaves at the first instruction boundary at or
  * after it. A fused pair falls back to single instructions when the horizon lies between its halves, so
  * fusing never moves an interrupt. */
@@ -16,17 +22,20 @@
 
 #define MAX_SLICE ((uint64_t)1 << 40)
 
+#define OVERFLOW() (((P ^ N) & (Q ^ N)) ^ (P >> 1)) /* bit 7 */
+#define SIGN() (N ^ OVERFLOW() ^ (P >> 2))          /* bit 7 */
+#define HALF() (((P ^ Q ^ N) << 1) ^ (Q >> 5))      /* bit 5 */
+#define CARRY() ((C >> 8) & 1)
 #define PACK()                                                                                                 \
-    (uint8_t)(C | (Z ? 0 : SREG_Z) | ((N >> 5) & SREG_N) | ((V >> 4) & SREG_V) | ((S >> 3) & SREG_S) |         \
-              ((H << 1) & SREG_H) | (T << 6) | (I << 7))
+    (uint8_t)(CARRY() | (Z ? 0 : SREG_Z) | ((N >> 5) & SREG_N) | ((OVERFLOW() >> 4) & SREG_V) |                \
+              ((SIGN() >> 3) & SREG_S) | (HALF() & SREG_H) | TI)
 #define UNPACK(value)                                                                                          \
     do {                                                                                                       \
-        uint32_t sreg_ = (value);                                                                              \
-        C = sreg_ & 1, Z = !(sreg_ & SREG_Z), N = sreg_ << 5, V = sreg_ << 4, S = sreg_ << 3, H = sreg_ >> 1;  \
-        T = (sreg_ >> 6) & 1, I = sreg_ >> 7;                                                                  \
+        uint32_t sreg_ = (value), n_ = (sreg_ << 5) & 0x80, v_ = (sreg_ << 4) & 0x80;                          \
+        C = sreg_ << 8, Z = !(sreg_ & SREG_Z), N = n_, TI = sreg_ & (SREG_T | SREG_I);                         \
+        P = n_ | v_ << 1 | ((n_ ^ v_ ^ (sreg_ << 3)) & 0x80) << 2, Q = (sreg_ & SREG_H) >> 1;                  \
     } while (0)
 
-#define BIT7(x) ((x) & 0x80u)
 /* The machine's time within an instruction. A read sees the beginning of the instruction's last cycle, a write
  * takes effect at its end: so OUT TCNT0; NOP; IN TCNT0 reads one more than was written, as the chip does. */
 #define SYNC(offset) (m->cycles = horizon - (uint64_t)left + (offset), m->pc = (uint16_t)(op - ops))
@@ -90,32 +99,37 @@
 #define DO_ADD(x, y, carry)                                                                                    \
     do {                                                                                                       \
         uint32_t p_ = (x), q_ = (y), r_ = p_ + q_ + (carry);                                                   \
-        C = r_ >> 8, H = p_ ^ q_ ^ r_, V = (p_ ^ r_) & (q_ ^ r_), r_ &= 0xFF;                                  \
-        N = r_, Z = r_, S = N ^ V, result = (uint8_t)r_;                                                       \
+        P = p_, Q = q_, C = r_, N = Z = result = (uint8_t)r_;                                                  \
     } while (0)
 #define DO_SUB(x, y)                                                                                           \
     do {                                                                                                       \
         uint32_t p_ = (x), q_ = (y), r_ = p_ - q_;                                                             \
-        C = r_ >> 31, H = p_ ^ q_ ^ r_, V = (p_ ^ q_) & (p_ ^ r_), r_ &= 0xFF;                                 \
-        N = r_, Z = r_, S = N ^ V, result = (uint8_t)r_;                                                       \
+        P = p_, Q = ~q_, C = r_, N = Z = result = (uint8_t)r_;                                                 \
     } while (0)
 #define DO_SBC(x, y)                                                                                           \
     do {                                                                                                       \
-        uint32_t p_ = (x), q_ = (y), r_ = p_ - q_ - C;                                                         \
-        C = r_ >> 31, H = p_ ^ q_ ^ r_, V = (p_ ^ q_) & (p_ ^ r_), r_ &= 0xFF;                                 \
-        N = r_, Z |= r_, S = N ^ V, result = (uint8_t)r_;                                                      \
+        uint32_t p_ = (x), q_ = (y), r_ = p_ - q_ - CARRY();                                                   \
+        P = p_, Q = ~q_, C = r_, N = result = (uint8_t)r_, Z |= N;                                             \
+    } while (0)
+/* N, Z and V of an operation that keeps H. */
+#define SET_NZV(n, z, overflow_in_bit_8)                                                                       \
+    do {                                                                                                       \
+        Q ^= P ^ N;                                                                                            \
+        N = (n), Z = (z), P = N | (overflow_in_bit_8);                                                         \
     } while (0)
 #define DO_LOGIC(value)                                                                                        \
     do {                                                                                                       \
         result = (uint8_t)(value);                                                                             \
-        N = Z = S = result, V = 0;                                                                             \
+        SET_NZV(result, result, 0);                                                                            \
     } while (0)
-#define DO_SHIFT(value, carry_out)                                                                             \
+/* The byte comes with the bit that moves in as its bit 8; its bit 0 moves out. V is N ^ C (manual, ROR). */
+#define DO_SHIFT(nine_bits)                                                                                    \
     do {                                                                                                       \
-        uint32_t carry_ = (carry_out);                                                                         \
-        result = (uint8_t)(value);                                                                             \
-        C = carry_, N = Z = result, V = N ^ (C << 7), S = C << 7;                                              \
+        uint32_t before_ = (nine_bits);                                                                        \
+        result = (uint8_t)(before_ >> 1), C = before_ << 8;                                                    \
+        SET_NZV(result, result, (C ^ (uint32_t)result << 1) & 0x100);                                          \
     } while (0)
+#define CARRY_IN() (C & 0x100)
 
 #define X_REG 26
 #define Y_REG 28
@@ -199,7 +213,7 @@ void avr_cpu(avr_machine *m, const struct avr_flash *flash, uint64_t horizon)
     uint8_t *const d = m->data;
     const avr_op *const ops = flash->ops;
     const avr_op *op = ops + m->pc;
-    uint32_t C, Z, N, V, S, H, T, I;
+    uint32_t C, Z, N, P, Q, TI;
     uint16_t sp, address;
     uint8_t result;
     int step;
@@ -231,7 +245,7 @@ again:
 #define PRODUCT(left_operand, right_operand, shift)                                                            \
     do {                                                                                                       \
         uint16_t product_ = (uint16_t)((left_operand) * (right_operand));                                      \
-        C = product_ >> 15, product_ = (uint16_t)(product_ << (shift)), Z = product_;                          \
+        C = (uint32_t)product_ >> 7, product_ = (uint16_t)(product_ << (shift)), Z = product_;                          \
         d[0] = (uint8_t)product_, d[1] = (uint8_t)(product_ >> 8);                                             \
     } while (0)
     CASE(MUL): PRODUCT((uint32_t)d[op->a], (uint32_t)d[op->b], 0); NEXT(1, 2);
@@ -242,7 +256,7 @@ again:
     CASE(FMULSU): PRODUCT((int8_t)d[op->a], (int)d[op->b], 1); NEXT(1, 2);
 
     CASE(ADD): DO_ADD(d[op->a], d[op->b], 0); d[op->a] = result; NEXT(1, 1);
-    CASE(ADC): DO_ADD(d[op->a], d[op->b], C); d[op->a] = result; NEXT(1, 1);
+    CASE(ADC): DO_ADD(d[op->a], d[op->b], CARRY()); d[op->a] = result; NEXT(1, 1);
     CASE(SUB): DO_SUB(d[op->a], d[op->b]); d[op->a] = result; NEXT(1, 1);
     CASE(SBC): DO_SBC(d[op->a], d[op->b]); d[op->a] = result; NEXT(1, 1);
     CASE(SUBI): DO_SUB(d[op->a], op->b); d[op->a] = result; NEXT(1, 1);
@@ -255,28 +269,28 @@ again:
     CASE(EOR): DO_LOGIC(d[op->a] ^ d[op->b]); d[op->a] = result; NEXT(1, 1);
     CASE(ANDI): DO_LOGIC(d[op->a] & op->b); d[op->a] = result; NEXT(1, 1);
     CASE(ORI): DO_LOGIC(d[op->a] | op->b); d[op->a] = result; NEXT(1, 1);
-    CASE(COM): DO_LOGIC(~d[op->a]); C = 1; d[op->a] = result; NEXT(1, 1);
+    CASE(COM): DO_LOGIC(~d[op->a]); C = 0x100; d[op->a] = result; NEXT(1, 1);
     CASE(NEG): DO_SUB(0, d[op->a]); d[op->a] = result; NEXT(1, 1);
     CASE(SWAP): d[op->a] = (uint8_t)(d[op->a] << 4 | d[op->a] >> 4); NEXT(1, 1);
-    CASE(INC): result = ++d[op->a]; N = Z = result; V = result == 0x80 ? 0x80 : 0; S = N ^ V; NEXT(1, 1);
-    CASE(DEC): result = --d[op->a]; N = Z = result; V = result == 0x7F ? 0x80 : 0; S = N ^ V; NEXT(1, 1);
-    CASE(ASR): DO_SHIFT((d[op->a] >> 1) | (d[op->a] & 0x80), d[op->a] & 1u); d[op->a] = result; NEXT(1, 1);
-    CASE(LSR): DO_SHIFT(d[op->a] >> 1, d[op->a] & 1u); d[op->a] = result; NEXT(1, 1);
-    CASE(ROR): DO_SHIFT((d[op->a] >> 1) | (C << 7), d[op->a] & 1u); d[op->a] = result; NEXT(1, 1);
+    CASE(INC): result = ++d[op->a]; SET_NZV(result, result, (uint32_t)(result == 0x80) << 8); NEXT(1, 1);
+    CASE(DEC): result = --d[op->a]; SET_NZV(result, result, (uint32_t)(result == 0x7F) << 8); NEXT(1, 1);
+    CASE(ASR): DO_SHIFT(d[op->a] | (d[op->a] & 0x80u) << 1); d[op->a] = result; NEXT(1, 1);
+    CASE(LSR): DO_SHIFT(d[op->a]); d[op->a] = result; NEXT(1, 1);
+    CASE(ROR): DO_SHIFT(d[op->a] | CARRY_IN()); d[op->a] = result; NEXT(1, 1);
 
 #define ADD_WORD(delta)                                                                                        \
     do {                                                                                                       \
-        uint16_t before_ = POINTER(op->a), after_ = (uint16_t)(before_ + (delta));                             \
-        SET_POINTER(op->a, after_);                                                                            \
-        V = ((uint32_t)(~before_ & after_)) >> 8, C = ((uint32_t)(before_ & ~after_) >> 15) & 1;               \
-        N = after_ >> 8, Z = after_, S = N ^ V;                                                                \
+        uint32_t before_ = POINTER(op->a), after_ = (uint16_t)(before_ + (delta));                             \
+        SET_POINTER(op->a, (uint16_t)after_);                                                                  \
+        C = (before_ & ~after_) >> 7;                                                                          \
+        SET_NZV(after_ >> 8, after_, ((~before_ & after_) >> 7) & 0x100);                                      \
     } while (0)
 #define SUB_WORD(delta)                                                                                        \
     do {                                                                                                       \
-        uint16_t before_ = POINTER(op->a), after_ = (uint16_t)(before_ - (delta));                             \
-        SET_POINTER(op->a, after_);                                                                            \
-        V = ((uint32_t)(before_ & ~after_)) >> 8, C = ((uint32_t)(~before_ & after_) >> 15) & 1;               \
-        N = after_ >> 8, Z = after_, S = N ^ V;                                                                \
+        uint32_t before_ = POINTER(op->a), after_ = (uint16_t)(before_ - (delta));                             \
+        SET_POINTER(op->a, (uint16_t)after_);                                                                  \
+        C = (~before_ & after_) >> 7;                                                                          \
+        SET_NZV(after_ >> 8, after_, ((before_ & ~after_) >> 7) & 0x100);                                      \
     } while (0)
     CASE(ADIW): ADD_WORD(op->k); NEXT(1, 2);
     CASE(SBIW): SUB_WORD(op->k); NEXT(1, 2);
@@ -340,9 +354,9 @@ slow_store:
         NEXT_IO(1, 1);
     CASE(INSREG): d[op->a] = PACK(); NEXT(1, 1);
     CASE(OUTSREG): {
-        uint32_t before = I;
+        uint32_t before = TI;
         UNPACK(d[op->a]);
-        if (I & ~before) m->irq_inhibit = m->resched = 1;
+        if (TI & ~before & SREG_I) m->irq_inhibit = m->resched = 1;
         NEXT_IO(1, 1);
     }
     CASE(INSPL): d[op->a] = (uint8_t)sp; NEXT(1, 1);
@@ -391,10 +405,10 @@ slow_store:
     CASE(BSET): UNPACK(PACK() | op->a); NEXT(1, 1);
     CASE(BCLR): UNPACK(PACK() & ~op->a); NEXT(1, 1);
     CASE(SEI):
-        if (!I) m->irq_inhibit = m->resched = 1;
-        I = 1;
+        if (!(TI & SREG_I)) m->irq_inhibit = m->resched = 1;
+        TI |= SREG_I;
         NEXT_IO(1, 1);
-    CASE(CLI): I = 0; NEXT(1, 1);
+    CASE(CLI): TI &= ~(uint32_t)SREG_I; NEXT(1, 1);
     CASE(SLEEP):
         if (d[R_SMCR] & 1) {
             m->sleeping = 1;
@@ -431,29 +445,29 @@ slow_store:
         address = (uint16_t)(d[sp + 1] << 8 | d[sp + 2]);
         if (UNLIKELY(address >= FLASH_WORDS)) FAULT(AVR_FAULT_PC, address);
         sp = (uint16_t)(sp + 2);
-        I = 1;
+        TI |= SREG_I;
         m->irq_inhibit = m->resched = 1;
         op = ops + address;
         NEXT_IO(0, 4);
 
-    CASE(BRCS): BRANCH(C);
-    CASE(BRCC): BRANCH(!C);
+    CASE(BRCS): BRANCH(CARRY_IN());
+    CASE(BRCC): BRANCH(!CARRY_IN());
     CASE(BREQ): BRANCH(!Z);
     CASE(BRNE): BRANCH(Z);
-    CASE(BRMI): BRANCH(BIT7(N));
-    CASE(BRPL): BRANCH(!BIT7(N));
-    CASE(BRVS): BRANCH(BIT7(V));
-    CASE(BRVC): BRANCH(!BIT7(V));
-    CASE(BRLT): BRANCH(BIT7(S));
-    CASE(BRGE): BRANCH(!BIT7(S));
-    CASE(BRHS): BRANCH(H & 0x10);
-    CASE(BRHC): BRANCH(!(H & 0x10));
-    CASE(BRTS): BRANCH(T);
-    CASE(BRTC): BRANCH(!T);
-    CASE(BRIE): BRANCH(I);
-    CASE(BRID): BRANCH(!I);
-    CASE(BLD): d[op->a] = (uint8_t)(T ? d[op->a] | op->b : d[op->a] & ~op->b); NEXT(1, 1);
-    CASE(BST): T = (d[op->a] & op->b) != 0; NEXT(1, 1);
+    CASE(BRMI): BRANCH(N & 0x80);
+    CASE(BRPL): BRANCH(!(N & 0x80));
+    CASE(BRVS): BRANCH(OVERFLOW() & 0x80);
+    CASE(BRVC): BRANCH(!(OVERFLOW() & 0x80));
+    CASE(BRLT): BRANCH(SIGN() & 0x80);
+    CASE(BRGE): BRANCH(!(SIGN() & 0x80));
+    CASE(BRHS): BRANCH(HALF() & SREG_H);
+    CASE(BRHC): BRANCH(!(HALF() & SREG_H));
+    CASE(BRTS): BRANCH(TI & SREG_T);
+    CASE(BRTC): BRANCH(!(TI & SREG_T));
+    CASE(BRIE): BRANCH(TI & SREG_I);
+    CASE(BRID): BRANCH(!(TI & SREG_I));
+    CASE(BLD): d[op->a] = (uint8_t)(TI & SREG_T ? d[op->a] | op->b : d[op->a] & ~op->b); NEXT(1, 1);
+    CASE(BST): TI = (TI & SREG_I) | (d[op->a] & op->b ? SREG_T : 0); NEXT(1, 1);
     CASE(CPSE): SKIP(d[op->a] == d[op->b]);
     CASE(SBRC): SKIP(!(d[op->a] & op->b));
     CASE(SBRS): SKIP(d[op->a] & op->b);
@@ -461,74 +475,66 @@ slow_store:
     /* Fused pairs. The first half's flags that the second overwrites are never made. */
     CASE(F_ADD_ADC):
         FUSED(1);
-        C = ((uint32_t)d[op->a] + d[op->b]) >> 8;
-        d[op->a] = (uint8_t)(d[op->a] + d[op->b]);
-        DO_ADD(d[op[1].a], d[op[1].b], C);
+        C = (uint32_t)d[op->a] + d[op->b];
+        d[op->a] = (uint8_t)C;
+        DO_ADD(d[op[1].a], d[op[1].b], CARRY());
         d[op[1].a] = result;
         NEXT(2, 2);
     CASE(F_ADC_ADC): {
         FUSED(1);
-        uint32_t sum = (uint32_t)d[op->a] + d[op->b] + C;
-        C = sum >> 8;
-        d[op->a] = (uint8_t)sum;
-        DO_ADD(d[op[1].a], d[op[1].b], C);
+        C = (uint32_t)d[op->a] + d[op->b] + CARRY();
+        d[op->a] = (uint8_t)C;
+        DO_ADD(d[op[1].a], d[op[1].b], CARRY());
         d[op[1].a] = result;
         NEXT(2, 2);
     }
     CASE(F_SUB_SBC): {
         FUSED(1);
-        uint32_t difference = (uint32_t)d[op->a] - d[op->b];
-        C = difference >> 31, Z = difference & 0xFF;
-        d[op->a] = (uint8_t)difference;
+        C = (uint32_t)d[op->a] - d[op->b], Z = C & 0xFF;
+        d[op->a] = (uint8_t)C;
         DO_SBC(d[op[1].a], d[op[1].b]);
         d[op[1].a] = result;
         NEXT(2, 2);
     }
     CASE(F_SUBI_SBCI): {
         FUSED(1);
-        uint32_t difference = (uint32_t)d[op->a] - op->b;
-        C = difference >> 31, Z = difference & 0xFF;
-        d[op->a] = (uint8_t)difference;
+        C = (uint32_t)d[op->a] - op->b, Z = C & 0xFF;
+        d[op->a] = (uint8_t)C;
         DO_SBC(d[op[1].a], op[1].b);
         d[op[1].a] = result;
         NEXT(2, 2);
     }
     CASE(F_SBC_SBC): {
         FUSED(1);
-        uint32_t difference = (uint32_t)d[op->a] - d[op->b] - C;
-        C = difference >> 31, Z |= difference & 0xFF;
-        d[op->a] = (uint8_t)difference;
+        C = (uint32_t)d[op->a] - d[op->b] - CARRY(), Z |= C & 0xFF;
+        d[op->a] = (uint8_t)C;
         DO_SBC(d[op[1].a], d[op[1].b]);
         d[op[1].a] = result;
         NEXT(2, 2);
     }
     CASE(F_SBCI_SBCI): {
         FUSED(1);
-        uint32_t difference = (uint32_t)d[op->a] - op->b - C;
-        C = difference >> 31, Z |= difference & 0xFF;
-        d[op->a] = (uint8_t)difference;
+        C = (uint32_t)d[op->a] - op->b - CARRY(), Z |= C & 0xFF;
+        d[op->a] = (uint8_t)C;
         DO_SBC(d[op[1].a], op[1].b);
         d[op[1].a] = result;
         NEXT(2, 2);
     }
     CASE(F_CP_CPC): {
         FUSED(1);
-        uint32_t difference = (uint32_t)d[op->a] - d[op->b];
-        C = difference >> 31, Z = difference & 0xFF;
+        C = (uint32_t)d[op->a] - d[op->b], Z = C & 0xFF;
         DO_SBC(d[op[1].a], d[op[1].b]);
         NEXT(2, 2);
     }
     CASE(F_CPI_CPC): {
         FUSED(1);
-        uint32_t difference = (uint32_t)d[op->a] - op->b;
-        C = difference >> 31, Z = difference & 0xFF;
+        C = (uint32_t)d[op->a] - op->b, Z = C & 0xFF;
         DO_SBC(d[op[1].a], d[op[1].b]);
         NEXT(2, 2);
     }
     CASE(F_CPC_CPC): {
         FUSED(1);
-        uint32_t difference = (uint32_t)d[op->a] - d[op->b] - C;
-        C = difference >> 31, Z |= difference & 0xFF;
+        C = (uint32_t)d[op->a] - d[op->b] - CARRY(), Z |= C & 0xFF;
         DO_SBC(d[op[1].a], d[op[1].b]);
         NEXT(2, 2);
     }
@@ -547,23 +553,22 @@ slow_store:
         NEXT(2, 2);
     CASE(F_LSR_ROR):
         FUSED(1);
-        C = d[op->a] & 1u, d[op->a] >>= 1;
-        DO_SHIFT((d[op[1].a] >> 1) | (C << 7), d[op[1].a] & 1u);
+        C = (uint32_t)d[op->a] << 8, d[op->a] >>= 1;
+        DO_SHIFT(d[op[1].a] | CARRY_IN());
         d[op[1].a] = result;
         NEXT(2, 2);
     CASE(F_ROR_ROR): {
         FUSED(1);
-        uint32_t carry = d[op->a] & 1u;
-        d[op->a] = (uint8_t)((d[op->a] >> 1) | (C << 7));
-        C = carry;
-        DO_SHIFT((d[op[1].a] >> 1) | (C << 7), d[op[1].a] & 1u);
+        uint32_t first = d[op->a] | CARRY_IN();
+        d[op->a] = (uint8_t)(first >> 1), C = first << 8;
+        DO_SHIFT(d[op[1].a] | CARRY_IN());
         d[op[1].a] = result;
         NEXT(2, 2);
     }
     CASE(F_DEC_BRNE):
         FUSED(1);
         result = --d[op->a];
-        N = Z = result, V = result == 0x7F ? 0x80 : 0, S = N ^ V;
+        SET_NZV(result, result, (uint32_t)(result == 0x7F) << 8);
         FUSED_BRANCH(Z, 1);
     CASE(F_SUBI_BRNE):
         FUSED(1);
@@ -574,16 +579,16 @@ slow_store:
     CASE(F_ADIW_RJMP): FUSED(2); ADD_WORD(op->k); GOTO(op[1].k, 4);
     CASE(F_CP_BRNE): FUSED(1); DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(Z, 1);
     CASE(F_CP_BREQ): FUSED(1); DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(!Z, 1);
-    CASE(F_CP_BRCS): FUSED(1); DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(C, 1);
-    CASE(F_CP_BRCC): FUSED(1); DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(!C, 1);
+    CASE(F_CP_BRCS): FUSED(1); DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(CARRY_IN(), 1);
+    CASE(F_CP_BRCC): FUSED(1); DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(!CARRY_IN(), 1);
     CASE(F_CPI_BRNE): FUSED(1); DO_SUB(d[op->a], op->b); FUSED_BRANCH(Z, 1);
     CASE(F_CPI_BREQ): FUSED(1); DO_SUB(d[op->a], op->b); FUSED_BRANCH(!Z, 1);
-    CASE(F_CPI_BRCS): FUSED(1); DO_SUB(d[op->a], op->b); FUSED_BRANCH(C, 1);
-    CASE(F_CPI_BRCC): FUSED(1); DO_SUB(d[op->a], op->b); FUSED_BRANCH(!C, 1);
+    CASE(F_CPI_BRCS): FUSED(1); DO_SUB(d[op->a], op->b); FUSED_BRANCH(CARRY_IN(), 1);
+    CASE(F_CPI_BRCC): FUSED(1); DO_SUB(d[op->a], op->b); FUSED_BRANCH(!CARRY_IN(), 1);
     CASE(F_CPC_BRNE): FUSED(1); DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(Z, 1);
     CASE(F_CPC_BREQ): FUSED(1); DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(!Z, 1);
-    CASE(F_CPC_BRCS): FUSED(1); DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(C, 1);
-    CASE(F_CPC_BRCC): FUSED(1); DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(!C, 1);
+    CASE(F_CPC_BRCS): FUSED(1); DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(CARRY_IN(), 1);
+    CASE(F_CPC_BRCC): FUSED(1); DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(!CARRY_IN(), 1);
     CASE(F_SBRC_RJMP):
         FUSED(1);
         if (!(d[op->a] & op->b)) NEXT(2, 2);
