@@ -8,9 +8,11 @@
  *   H in bit 4 of P ^ Q ^ N, turned round where bit 10 of Q is set (in a subtraction all its high bits are)
  *   T and I where SREG has them, in TI
  * N has eight bits, P the two more. What sets V but keeps H leaves P = N, so that Q holds H, and says V in bit 8 of P.
- * `left` counts down the cycles to the horizon; the loop leaves at the first instruction boundary at or
- * after it. A fused pair falls back to single instructions when the horizon lies between its halves, so
- * fusing never moves an interrupt. */
+ * `left` counts down the cycles to the horizon; the loop leaves at the first instruction boundary at or after it.
+ * A block, which runs to the next instruction that may go elsewhere, is paid for when it is entered, so that what is
+ * in it counts nothing. Where the horizon comes before its end, the loop goes on in single steps, each paid for and
+ * followed by a look at the horizon: neither blocks nor fused instructions move an interrupt. `left` is then lower by
+ * STEPPING, so that no block can be paid for. */
 #include "machine.h"
 #include "ops.h"
 
@@ -21,6 +23,7 @@
 #endif
 
 #define MAX_SLICE ((uint64_t)1 << 40)
+#define STEPPING ((int64_t)1 << 60)
 
 #define OVERFLOW() (((P ^ N) & (Q ^ N)) ^ (P >> 1)) /* bit 7 */
 #define SIGN() (N ^ OVERFLOW() ^ (P >> 2))          /* bit 7 */
@@ -36,9 +39,11 @@
         P = n_ | v_ << 1 | ((n_ ^ v_ ^ (sreg_ << 3)) & 0x80) << 2, Q = (sreg_ & SREG_H) >> 1;                  \
     } while (0)
 
+/* What was paid for this instruction and what follows it in its block. */
+#define PAID() (bias ? op_cycles[op->single] : op->run)
 /* The machine's time within an instruction. A read sees the beginning of the instruction's last cycle, a write
  * takes effect at its end: so OUT TCNT0; NOP; IN TCNT0 reads one more than was written, as the chip does. */
-#define SYNC(offset) (m->cycles = horizon - (uint64_t)left + (offset), m->pc = (uint16_t)(op - ops))
+#define SYNC(offset) (m->cycles = horizon - (uint64_t)(left + bias + PAID()) + (offset), m->pc = (uint16_t)(op - ops))
 #define SYNC_EVENTS(offset)                                                                                    \
     do {                                                                                                       \
         SYNC(offset);                                                                                          \
@@ -50,51 +55,55 @@
         UNPACK(m->sreg);                                                                                       \
         sp = (uint16_t)(d[R_SPL] | d[R_SPH] << 8);                                                             \
     } while (0)
-#define LEAVE_AFTER() (horizon -= (uint64_t)left, left = 0)
 
 #if THREADED
 #define CASE(name) L_##name
 #define DISPATCH() goto *labels[op->handler]
-#define SINGLE() goto *labels[op->single]
+#define SINGLE() goto *singles[op->single]
 #else
 #define CASE(name) case OP_##name
-#define DISPATCH() do { handler = op->handler; goto again; } while (0)
+#define DISPATCH() goto dispatch
 #define SINGLE() do { handler = op->single; goto again; } while (0)
 #endif
 
-#define NEXT(words, cyc)                                                                                       \
+/* The next instruction of the block. */
+#define NEXT(words)                                                                                            \
     do {                                                                                                       \
         op += (words);                                                                                         \
-        left -= (cyc);                                                                                         \
-        if (UNLIKELY(left <= 0)) goto leave;                                                                   \
         DISPATCH();                                                                                            \
     } while (0)
-/* As NEXT, after an access that may have moved the horizon. */
-#define NEXT_IO(words, cyc)                                                                                    \
+/* Enter a block; the instruction that led here took `more` cycles than if it had gone straight on. */
+#define ENTER(more)                                                                                            \
+    do {                                                                                                       \
+        left -= op->run + (more);                                                                              \
+        if (UNLIKELY(left < 0)) goto step_from_here;                                                           \
+        DISPATCH();                                                                                            \
+    } while (0)
+#define NEXT_BLOCK(words, more)                                                                                \
     do {                                                                                                       \
         op += (words);                                                                                         \
-        left -= (cyc);                                                                                         \
-        if (UNLIKELY(m->resched)) LEAVE_AFTER();                                                               \
-        if (UNLIKELY(left <= 0)) goto leave;                                                                   \
-        DISPATCH();                                                                                            \
+        ENTER(more);                                                                                           \
     } while (0)
-#define GOTO(target, cyc)                                                                                      \
+#define GOTO(target, more)                                                                                     \
     do {                                                                                                       \
         op = ops + (target);                                                                                   \
-        left -= (cyc);                                                                                         \
-        if (UNLIKELY(left <= 0)) goto leave;                                                                   \
-        DISPATCH();                                                                                            \
+        ENTER(more);                                                                                           \
+    } while (0)
+/* As NEXT_BLOCK, after an access that may have moved the horizon. */
+#define NEXT_IO(words)                                                                                         \
+    do {                                                                                                       \
+        op += (words);                                                                                         \
+        if (UNLIKELY(m->resched)) goto leave;                                                                  \
+        ENTER(0);                                                                                              \
     } while (0)
 #define FAULT(code, address)                                                                                   \
     do {                                                                                                       \
         SYNC(0);                                                                                               \
         avr_fault(m, (code), (uint16_t)(address));                                                             \
-        goto leave;                                                                                            \
+        goto leave_before;                                                                                     \
     } while (0)
-#define FUSED(first_cycles)                                                                                    \
-    do {                                                                                                       \
-        if (UNLIKELY(left <= (first_cycles))) SINGLE();                                                        \
-    } while (0)
+#define FLASH_AT(op_) (2 * ((size_t)((op_) - ops) & (FLASH_WORDS - 1)))
+#define OPCODE(op_) (flash->image[FLASH_AT(op_)] | flash->image[FLASH_AT(op_) + 1] << 8)
 
 #define DO_ADD(x, y, carry)                                                                                    \
     do {                                                                                                       \
@@ -134,7 +143,10 @@
 #define X_REG 26
 #define Y_REG 28
 #define Z_REG 30
-#define POINTER(reg) ((uint16_t)(d[reg] | d[(reg) + 1] << 8))
+/* A pair's bytes are loaded one by one: they were mostly written so, and a wider load would have to wait until the
+ * narrower stores have reached the cache. */
+#define REGISTER(reg) (*(const volatile uint8_t *)&d[reg])
+#define POINTER(reg) ((uint16_t)(REGISTER(reg) | REGISTER((reg) + 1) << 8))
 #define SET_POINTER(reg, value)                                                                                \
     do {                                                                                                       \
         uint16_t p_ = (value);                                                                                 \
@@ -147,7 +159,7 @@
         address = (address_);                                                                                  \
         if (LIKELY((uint16_t)(address - SRAM_START) < SRAM_SIZE)) {                                            \
             d[op->a] = d[address];                                                                             \
-            NEXT(words, 2);                                                                                    \
+            NEXT(words);                                                                                    \
         }                                                                                                      \
         step = (words);                                                                                        \
         goto slow_load;                                                                                        \
@@ -157,7 +169,7 @@
         address = (address_);                                                                                  \
         if (LIKELY((uint16_t)(address - SRAM_START) < SRAM_SIZE)) {                                            \
             d[address] = d[op->a];                                                                             \
-            NEXT(words, 2);                                                                                    \
+            NEXT(words);                                                                                    \
         }                                                                                                      \
         step = (words);                                                                                        \
         goto slow_store;                                                                                       \
@@ -183,32 +195,44 @@
     } while (0)
 #define BRANCH(condition)                                                                                      \
     do {                                                                                                       \
-        if (condition) GOTO(op->k, 2);                                                                         \
-        NEXT(1, 1);                                                                                            \
+        if (condition) GOTO(op->k, 1);                                                                         \
+        NEXT_BLOCK(1, 0);                                                                                      \
     } while (0)
 /* Second half of a fused pair: the branch is op[1]. */
-#define FUSED_BRANCH(condition, first_cycles)                                                                  \
+#define FUSED_BRANCH(condition)                                                                                \
     do {                                                                                                       \
-        if (condition) GOTO(op[1].k, (first_cycles) + 2);                                                      \
-        NEXT(2, (first_cycles) + 1);                                                                           \
+        if (condition) GOTO(op[1].k, 1);                                                                       \
+        NEXT_BLOCK(2, 0);                                                                                      \
     } while (0)
 #define SKIP(condition)                                                                                        \
     do {                                                                                                       \
         if (condition) {                                                                                       \
-            step = 1 + op->k; /* NEXT moves op before it counts cycles */                                      \
-            NEXT(step, step);                                                                                  \
+            step = op->k; /* the words passed, a cycle each */                                                 \
+            NEXT_BLOCK(1 + step, step);                                                                        \
         }                                                                                                      \
-        NEXT(1, 1);                                                                                            \
+        NEXT_BLOCK(1, 0);                                                                                      \
     } while (0)
 
 void avr_cpu(avr_machine *m, const struct avr_flash *flash, uint64_t horizon)
 {
 #if THREADED
-    static const void *const labels[] = {
-#define H(name) &&L_##name,
+#define E(name, cycles) H(name, cycles)
+#define F(name) H(name, 0)
+    static const void *const singles[] = {
+#define H(name, cycles) &&L_##name,
 #include "handlers.def"
 #undef H
     };
+    static const void *const stepping[] = {
+#define H(name, cycles) &&step,
+#include "handlers.def"
+#undef H
+    };
+#undef E
+#undef F
+    const void *const *labels = singles;
+#else
+    uint8_t handler;
 #endif
     uint8_t *const d = m->data;
     const avr_op *const ops = flash->ops;
@@ -221,26 +245,40 @@ void avr_cpu(avr_machine *m, const struct avr_flash *flash, uint64_t horizon)
     uint64_t started = m->cycles;
 
     if (horizon - m->cycles > MAX_SLICE) horizon = m->cycles + MAX_SLICE;
-    int64_t left = (int64_t)(horizon - m->cycles);
+    int64_t left = (int64_t)(horizon - m->cycles), bias = 0;
     m->resched = 0;
     LOAD_STATE();
-    if (left <= 0) goto leave;
+    ENTER(0);
+
+step_from_here:
+    left += op->run;
+    if (!bias) {
+        bias = STEPPING, left -= STEPPING;
 #if THREADED
-    DISPATCH();
-#else
-    uint8_t handler = op->handler;
+        labels = stepping;
+#endif
+    }
+step:
+    if (left + STEPPING <= 0) goto leave;
+    left -= op_cycles[op->single];
+    SINGLE();
+
+#if !THREADED
+dispatch:
+    if (bias) goto step;
+    handler = op->handler;
 again:
     switch (handler) {
 #endif
 
-    CASE(ILLEGAL): FAULT(AVR_FAULT_ILLEGAL, op->word);
+    CASE(ILLEGAL): FAULT(AVR_FAULT_ILLEGAL, OPCODE(op));
     CASE(OUTSIDE): FAULT(AVR_FAULT_PC, op - ops);
 
-    CASE(NOP): NEXT(1, 1);
-    CASE(BREAK): NEXT(1, 1); /* without an on-chip debugger a NOP */
-    CASE(MOVW): memmove(&d[op->a], &d[op->b], 2); NEXT(1, 1);
-    CASE(MOV): d[op->a] = d[op->b]; NEXT(1, 1);
-    CASE(LDI): d[op->a] = op->b; NEXT(1, 1);
+    CASE(NOP): NEXT(1);
+    CASE(BREAK): NEXT(1); /* without an on-chip debugger a NOP */
+    CASE(MOVW): address = POINTER(op->b); SET_POINTER(op->a, address); NEXT(1);
+    CASE(MOV): d[op->a] = d[op->b]; NEXT(1);
+    CASE(LDI): d[op->a] = op->b; NEXT(1);
 
 #define PRODUCT(left_operand, right_operand, shift)                                                            \
     do {                                                                                                       \
@@ -248,35 +286,35 @@ again:
         C = (uint32_t)product_ >> 7, product_ = (uint16_t)(product_ << (shift)), Z = product_;                          \
         d[0] = (uint8_t)product_, d[1] = (uint8_t)(product_ >> 8);                                             \
     } while (0)
-    CASE(MUL): PRODUCT((uint32_t)d[op->a], (uint32_t)d[op->b], 0); NEXT(1, 2);
-    CASE(MULS): PRODUCT((int8_t)d[op->a], (int8_t)d[op->b], 0); NEXT(1, 2);
-    CASE(MULSU): PRODUCT((int8_t)d[op->a], (int)d[op->b], 0); NEXT(1, 2);
-    CASE(FMUL): PRODUCT((uint32_t)d[op->a], (uint32_t)d[op->b], 1); NEXT(1, 2);
-    CASE(FMULS): PRODUCT((int8_t)d[op->a], (int8_t)d[op->b], 1); NEXT(1, 2);
-    CASE(FMULSU): PRODUCT((int8_t)d[op->a], (int)d[op->b], 1); NEXT(1, 2);
+    CASE(MUL): PRODUCT((uint32_t)d[op->a], (uint32_t)d[op->b], 0); NEXT(1);
+    CASE(MULS): PRODUCT((int8_t)d[op->a], (int8_t)d[op->b], 0); NEXT(1);
+    CASE(MULSU): PRODUCT((int8_t)d[op->a], (int)d[op->b], 0); NEXT(1);
+    CASE(FMUL): PRODUCT((uint32_t)d[op->a], (uint32_t)d[op->b], 1); NEXT(1);
+    CASE(FMULS): PRODUCT((int8_t)d[op->a], (int8_t)d[op->b], 1); NEXT(1);
+    CASE(FMULSU): PRODUCT((int8_t)d[op->a], (int)d[op->b], 1); NEXT(1);
 
-    CASE(ADD): DO_ADD(d[op->a], d[op->b], 0); d[op->a] = result; NEXT(1, 1);
-    CASE(ADC): DO_ADD(d[op->a], d[op->b], CARRY()); d[op->a] = result; NEXT(1, 1);
-    CASE(SUB): DO_SUB(d[op->a], d[op->b]); d[op->a] = result; NEXT(1, 1);
-    CASE(SBC): DO_SBC(d[op->a], d[op->b]); d[op->a] = result; NEXT(1, 1);
-    CASE(SUBI): DO_SUB(d[op->a], op->b); d[op->a] = result; NEXT(1, 1);
-    CASE(SBCI): DO_SBC(d[op->a], op->b); d[op->a] = result; NEXT(1, 1);
-    CASE(CP): DO_SUB(d[op->a], d[op->b]); NEXT(1, 1);
-    CASE(CPC): DO_SBC(d[op->a], d[op->b]); NEXT(1, 1);
-    CASE(CPI): DO_SUB(d[op->a], op->b); NEXT(1, 1);
-    CASE(AND): DO_LOGIC(d[op->a] & d[op->b]); d[op->a] = result; NEXT(1, 1);
-    CASE(OR): DO_LOGIC(d[op->a] | d[op->b]); d[op->a] = result; NEXT(1, 1);
-    CASE(EOR): DO_LOGIC(d[op->a] ^ d[op->b]); d[op->a] = result; NEXT(1, 1);
-    CASE(ANDI): DO_LOGIC(d[op->a] & op->b); d[op->a] = result; NEXT(1, 1);
-    CASE(ORI): DO_LOGIC(d[op->a] | op->b); d[op->a] = result; NEXT(1, 1);
-    CASE(COM): DO_LOGIC(~d[op->a]); C = 0x100; d[op->a] = result; NEXT(1, 1);
-    CASE(NEG): DO_SUB(0, d[op->a]); d[op->a] = result; NEXT(1, 1);
-    CASE(SWAP): d[op->a] = (uint8_t)(d[op->a] << 4 | d[op->a] >> 4); NEXT(1, 1);
-    CASE(INC): result = ++d[op->a]; SET_NZV(result, result, (uint32_t)(result == 0x80) << 8); NEXT(1, 1);
-    CASE(DEC): result = --d[op->a]; SET_NZV(result, result, (uint32_t)(result == 0x7F) << 8); NEXT(1, 1);
-    CASE(ASR): DO_SHIFT(d[op->a] | (d[op->a] & 0x80u) << 1); d[op->a] = result; NEXT(1, 1);
-    CASE(LSR): DO_SHIFT(d[op->a]); d[op->a] = result; NEXT(1, 1);
-    CASE(ROR): DO_SHIFT(d[op->a] | CARRY_IN()); d[op->a] = result; NEXT(1, 1);
+    CASE(ADD): DO_ADD(d[op->a], d[op->b], 0); d[op->a] = result; NEXT(1);
+    CASE(ADC): DO_ADD(d[op->a], d[op->b], CARRY()); d[op->a] = result; NEXT(1);
+    CASE(SUB): DO_SUB(d[op->a], d[op->b]); d[op->a] = result; NEXT(1);
+    CASE(SBC): DO_SBC(d[op->a], d[op->b]); d[op->a] = result; NEXT(1);
+    CASE(SUBI): DO_SUB(d[op->a], op->b); d[op->a] = result; NEXT(1);
+    CASE(SBCI): DO_SBC(d[op->a], op->b); d[op->a] = result; NEXT(1);
+    CASE(CP): DO_SUB(d[op->a], d[op->b]); NEXT(1);
+    CASE(CPC): DO_SBC(d[op->a], d[op->b]); NEXT(1);
+    CASE(CPI): DO_SUB(d[op->a], op->b); NEXT(1);
+    CASE(AND): DO_LOGIC(d[op->a] & d[op->b]); d[op->a] = result; NEXT(1);
+    CASE(OR): DO_LOGIC(d[op->a] | d[op->b]); d[op->a] = result; NEXT(1);
+    CASE(EOR): DO_LOGIC(d[op->a] ^ d[op->b]); d[op->a] = result; NEXT(1);
+    CASE(ANDI): DO_LOGIC(d[op->a] & op->b); d[op->a] = result; NEXT(1);
+    CASE(ORI): DO_LOGIC(d[op->a] | op->b); d[op->a] = result; NEXT(1);
+    CASE(COM): DO_LOGIC(~d[op->a]); C = 0x100; d[op->a] = result; NEXT(1);
+    CASE(NEG): DO_SUB(0, d[op->a]); d[op->a] = result; NEXT(1);
+    CASE(SWAP): d[op->a] = (uint8_t)(d[op->a] << 4 | d[op->a] >> 4); NEXT(1);
+    CASE(INC): result = ++d[op->a]; SET_NZV(result, result, (uint32_t)(result == 0x80) << 8); NEXT(1);
+    CASE(DEC): result = --d[op->a]; SET_NZV(result, result, (uint32_t)(result == 0x7F) << 8); NEXT(1);
+    CASE(ASR): DO_SHIFT(d[op->a] | (d[op->a] & 0x80u) << 1); d[op->a] = result; NEXT(1);
+    CASE(LSR): DO_SHIFT(d[op->a]); d[op->a] = result; NEXT(1);
+    CASE(ROR): DO_SHIFT(d[op->a] | CARRY_IN()); d[op->a] = result; NEXT(1);
 
 #define ADD_WORD(delta)                                                                                        \
     do {                                                                                                       \
@@ -292,8 +330,8 @@ again:
         C = (~before_ & after_) >> 7;                                                                          \
         SET_NZV(after_ >> 8, after_, ((before_ & ~after_) >> 7) & 0x100);                                      \
     } while (0)
-    CASE(ADIW): ADD_WORD(op->k); NEXT(1, 2);
-    CASE(SBIW): SUB_WORD(op->k); NEXT(1, 2);
+    CASE(ADIW): ADD_WORD(op->k); NEXT(1);
+    CASE(SBIW): SUB_WORD(op->k); NEXT(1);
 
     CASE(LDS): LOAD(op->k, 2);
     CASE(LDX): LOAD(POINTER(X_REG), 1);
@@ -319,69 +357,71 @@ again:
 slow_load:
     if (address < 32) {
         d[op->a] = d[address];
-        NEXT(step, 2);
+        NEXT(step);
     }
     if (address > RAMEND) FAULT(AVR_FAULT_DATA, address);
     STORE_STATE();
     SYNC_EVENTS(1);
     result = avr_io_read(m, address);
-    if (m->stop & STOP_FAULT) goto leave;
+    if (m->stop & STOP_FAULT) goto leave_before;
     d[op->a] = result;
-    NEXT_IO(step, 2);
+    left += PAID() - 2; /* the rest of the block is paid for anew */
+    NEXT_IO(step);
 slow_store:
     if (address < 32) {
         d[address] = d[op->a];
-        NEXT(step, 2);
+        NEXT(step);
     }
     if (address > RAMEND) FAULT(AVR_FAULT_DATA, address);
     STORE_STATE();
     SYNC_EVENTS(2);
     avr_io_write(m, address, d[op->a]);
     LOAD_STATE();
-    if (m->stop & STOP_FAULT) goto leave;
-    NEXT_IO(step, 2);
+    if (m->stop & STOP_FAULT) goto leave_before;
+    left += PAID() - 2;
+    NEXT_IO(step);
 
     CASE(IN):
         SYNC(0);
         result = avr_io_read(m, op->k);
-        if (m->stop & STOP_FAULT) goto leave;
+        if (m->stop & STOP_FAULT) goto leave_before;
         d[op->a] = result;
-        NEXT_IO(1, 1);
+        NEXT_IO(1);
     CASE(OUT):
         SYNC_EVENTS(1);
         avr_io_write(m, op->k, d[op->a]);
-        if (m->stop & STOP_FAULT) goto leave;
-        NEXT_IO(1, 1);
-    CASE(INSREG): d[op->a] = PACK(); NEXT(1, 1);
+        if (m->stop & STOP_FAULT) goto leave_before;
+        NEXT_IO(1);
+    CASE(INSREG): d[op->a] = PACK(); NEXT(1);
     CASE(OUTSREG): {
         uint32_t before = TI;
         UNPACK(d[op->a]);
         if (TI & ~before & SREG_I) m->irq_inhibit = m->resched = 1;
-        NEXT_IO(1, 1);
+        NEXT_IO(1);
     }
-    CASE(INSPL): d[op->a] = (uint8_t)sp; NEXT(1, 1);
-    CASE(INSPH): d[op->a] = (uint8_t)(sp >> 8); NEXT(1, 1);
-    CASE(OUTSPL): sp = (uint16_t)((sp & 0xFF00) | d[op->a]); NEXT(1, 1);
-    CASE(OUTSPH): sp = (uint16_t)((sp & 0x00FF) | d[op->a] << 8); NEXT(1, 1);
+    CASE(INSPL): d[op->a] = (uint8_t)sp; NEXT(1);
+    CASE(INSPH): d[op->a] = (uint8_t)(sp >> 8); NEXT(1);
+    CASE(OUTSPL): sp = (uint16_t)((sp & 0xFF00) | d[op->a]); NEXT(1);
+    CASE(OUTSPH): sp = (uint16_t)((sp & 0x00FF) | d[op->a] << 8); NEXT(1);
     CASE(SBI):
         SYNC_EVENTS(2);
         avr_io_write_bit(m, op->a, op->b, 1);
-        if (m->stop & STOP_FAULT) goto leave;
-        NEXT_IO(1, 2);
+        if (m->stop & STOP_FAULT) goto leave_before;
+        NEXT_IO(1);
     CASE(CBI):
         SYNC_EVENTS(2);
         avr_io_write_bit(m, op->a, op->b, 0);
-        if (m->stop & STOP_FAULT) goto leave;
-        NEXT_IO(1, 2);
+        if (m->stop & STOP_FAULT) goto leave_before;
+        NEXT_IO(1);
     CASE(SBIC):
         SYNC(0);
         result = avr_io_read(m, op->a);
-        if (m->stop & STOP_FAULT) goto leave;
+        if (m->stop & STOP_FAULT) goto leave_before;
         SKIP(!(result & op->b));
     CASE(SBIS):
         SYNC(0);
         result = avr_io_read(m, op->a);
-        if (m->stop & STOP_FAULT) goto leave;
+        if (m->stop & STOP_FAULT) goto leave_before;
         SKIP(result & op->b);
 
 #define LPM_BYTE(target)                                                                                       \
@@ -391,55 +431,55 @@ slow_store:
         result = flash->image[address];                                                                        \
         d[target] = result;                                                                                    \
     } while (0)
-    CASE(LPM0): LPM_BYTE(0); NEXT(1, 3);
-    CASE(LPM): LPM_BYTE(op->a); NEXT(1, 3);
+    CASE(LPM0): LPM_BYTE(0); NEXT(1);
+    CASE(LPM): LPM_BYTE(op->a); NEXT(1);
     CASE(LPMP):
         LPM_BYTE(op->a);
         SET_POINTER(Z_REG, (uint16_t)(address + 1));
-        NEXT(1, 3);
+        NEXT(1);
     CASE(SPM): FAULT(AVR_FAULT_SPM, POINTER(Z_REG));
 
-    CASE(PUSH): STACK_ROOM(1); d[sp] = d[op->a]; sp--; NEXT(1, 2);
-    CASE(POP): STACK_HAS(1); sp++; d[op->a] = d[sp]; NEXT(1, 2);
+    CASE(PUSH): STACK_ROOM(1); d[sp] = d[op->a]; sp--; NEXT(1);
+    CASE(POP): STACK_HAS(1); sp++; d[op->a] = d[sp]; NEXT(1);
 
-    CASE(BSET): UNPACK(PACK() | op->a); NEXT(1, 1);
-    CASE(BCLR): UNPACK(PACK() & ~op->a); NEXT(1, 1);
+    CASE(BSET): UNPACK(PACK() | op->a); NEXT(1);
+    CASE(BCLR): UNPACK(PACK() & ~op->a); NEXT(1);
     CASE(SEI):
         if (!(TI & SREG_I)) m->irq_inhibit = m->resched = 1;
         TI |= SREG_I;
-        NEXT_IO(1, 1);
-    CASE(CLI): TI &= ~(uint32_t)SREG_I; NEXT(1, 1);
+        NEXT_IO(1);
+    CASE(CLI): TI &= ~(uint32_t)SREG_I; NEXT(1);
     CASE(SLEEP):
         if (d[R_SMCR] & 1) {
             m->sleeping = 1;
             m->sleep_mode = (d[R_SMCR] >> 1) & 7;
             m->resched = 1;
         }
-        NEXT_IO(1, 1);
+        NEXT_IO(1);
     CASE(WDR):
         SYNC(1);
         avr_wdt_kick(m);
-        NEXT_IO(1, 1);
+        NEXT_IO(1);
 
-    CASE(JMP): if (UNLIKELY(op->b)) FAULT(AVR_FAULT_PC, op[1].word); GOTO(op->k, 3);
-    CASE(CALL): if (UNLIKELY(op->b)) FAULT(AVR_FAULT_PC, op[1].word); PUSH_PC(op - ops + 2); GOTO(op->k, 4);
-    CASE(RJMP): GOTO(op->k, 2);
-    CASE(RCALL): PUSH_PC(op - ops + 1); GOTO(op->k, 3);
+    CASE(JMP): if (UNLIKELY(op->b)) FAULT(AVR_FAULT_PC, OPCODE(op + 1)); GOTO(op->k, 0);
+    CASE(CALL): if (UNLIKELY(op->b)) FAULT(AVR_FAULT_PC, OPCODE(op + 1)); PUSH_PC(op - ops + 2); GOTO(op->k, 0);
+    CASE(RJMP): GOTO(op->k, 0);
+    CASE(RCALL): PUSH_PC(op - ops + 1); GOTO(op->k, 0);
     CASE(IJMP):
         address = POINTER(Z_REG);
         if (UNLIKELY(address >= FLASH_WORDS)) FAULT(AVR_FAULT_PC, address);
-        GOTO(address, 2);
+        GOTO(address, 0);
     CASE(ICALL):
         address = POINTER(Z_REG);
         if (UNLIKELY(address >= FLASH_WORDS)) FAULT(AVR_FAULT_PC, address);
         PUSH_PC(op - ops + 1);
-        GOTO(address, 3);
+        GOTO(address, 0);
     CASE(RET):
         STACK_HAS(2);
         address = (uint16_t)(d[sp + 1] << 8 | d[sp + 2]);
         if (UNLIKELY(address >= FLASH_WORDS)) FAULT(AVR_FAULT_PC, address);
         sp = (uint16_t)(sp + 2);
-        GOTO(address, 4);
+        GOTO(address, 0);
     CASE(RETI):
         STACK_HAS(2);
         address = (uint16_t)(d[sp + 1] << 8 | d[sp + 2]);
@@ -448,7 +488,7 @@ slow_store:
         TI |= SREG_I;
         m->irq_inhibit = m->resched = 1;
         op = ops + address;
-        NEXT_IO(0, 4);
+        NEXT_IO(0);
 
     CASE(BRCS): BRANCH(CARRY_IN());
     CASE(BRCC): BRANCH(!CARRY_IN());
@@ -466,145 +506,134 @@ slow_store:
     CASE(BRTC): BRANCH(!(TI & SREG_T));
     CASE(BRIE): BRANCH(TI & SREG_I);
     CASE(BRID): BRANCH(!(TI & SREG_I));
-    CASE(BLD): d[op->a] = (uint8_t)(TI & SREG_T ? d[op->a] | op->b : d[op->a] & ~op->b); NEXT(1, 1);
-    CASE(BST): TI = (TI & SREG_I) | (d[op->a] & op->b ? SREG_T : 0); NEXT(1, 1);
+    CASE(BLD): d[op->a] = (uint8_t)(TI & SREG_T ? d[op->a] | op->b : d[op->a] & ~op->b); NEXT(1);
+    CASE(BST): TI = (TI & SREG_I) | (d[op->a] & op->b ? SREG_T : 0); NEXT(1);
     CASE(CPSE): SKIP(d[op->a] == d[op->b]);
     CASE(SBRC): SKIP(!(d[op->a] & op->b));
     CASE(SBRS): SKIP(d[op->a] & op->b);
 
     /* Fused pairs. The first half's flags that the second overwrites are never made. */
     CASE(F_ADD_ADC):
-        FUSED(1);
         C = (uint32_t)d[op->a] + d[op->b];
         d[op->a] = (uint8_t)C;
         DO_ADD(d[op[1].a], d[op[1].b], CARRY());
         d[op[1].a] = result;
-        NEXT(2, 2);
+        NEXT(2);
     CASE(F_ADC_ADC): {
-        FUSED(1);
         C = (uint32_t)d[op->a] + d[op->b] + CARRY();
         d[op->a] = (uint8_t)C;
         DO_ADD(d[op[1].a], d[op[1].b], CARRY());
         d[op[1].a] = result;
-        NEXT(2, 2);
+        NEXT(2);
     }
     CASE(F_SUB_SBC): {
-        FUSED(1);
         C = (uint32_t)d[op->a] - d[op->b], Z = C & 0xFF;
         d[op->a] = (uint8_t)C;
         DO_SBC(d[op[1].a], d[op[1].b]);
         d[op[1].a] = result;
-        NEXT(2, 2);
+        NEXT(2);
     }
     CASE(F_SUBI_SBCI): {
-        FUSED(1);
         C = (uint32_t)d[op->a] - op->b, Z = C & 0xFF;
         d[op->a] = (uint8_t)C;
         DO_SBC(d[op[1].a], op[1].b);
         d[op[1].a] = result;
-        NEXT(2, 2);
+        NEXT(2);
     }
     CASE(F_SBC_SBC): {
-        FUSED(1);
         C = (uint32_t)d[op->a] - d[op->b] - CARRY(), Z |= C & 0xFF;
         d[op->a] = (uint8_t)C;
         DO_SBC(d[op[1].a], d[op[1].b]);
         d[op[1].a] = result;
-        NEXT(2, 2);
+        NEXT(2);
     }
     CASE(F_SBCI_SBCI): {
-        FUSED(1);
         C = (uint32_t)d[op->a] - op->b - CARRY(), Z |= C & 0xFF;
         d[op->a] = (uint8_t)C;
         DO_SBC(d[op[1].a], op[1].b);
         d[op[1].a] = result;
-        NEXT(2, 2);
+        NEXT(2);
     }
     CASE(F_CP_CPC): {
-        FUSED(1);
         C = (uint32_t)d[op->a] - d[op->b], Z = C & 0xFF;
         DO_SBC(d[op[1].a], d[op[1].b]);
-        NEXT(2, 2);
+        NEXT(2);
     }
     CASE(F_CPI_CPC): {
-        FUSED(1);
         C = (uint32_t)d[op->a] - op->b, Z = C & 0xFF;
         DO_SBC(d[op[1].a], d[op[1].b]);
-        NEXT(2, 2);
+        NEXT(2);
     }
     CASE(F_CPC_CPC): {
-        FUSED(1);
         C = (uint32_t)d[op->a] - d[op->b] - CARRY(), Z |= C & 0xFF;
         DO_SBC(d[op[1].a], d[op[1].b]);
-        NEXT(2, 2);
+        NEXT(2);
     }
-    CASE(F_LDI_LDI): FUSED(1); d[op->a] = op->b; d[op[1].a] = op[1].b; NEXT(2, 2);
-    CASE(F_MOV_MOV): FUSED(1); d[op->a] = d[op->b]; d[op[1].a] = d[op[1].b]; NEXT(2, 2);
+    CASE(F_LDI_LDI): d[op->a] = op->b; d[op[1].a] = op[1].b; NEXT(2);
+    CASE(F_MOV_MOV): d[op->a] = d[op->b]; d[op[1].a] = d[op[1].b]; NEXT(2);
     CASE(F_MOVW_MOVW):
-        FUSED(1);
-        memmove(&d[op->a], &d[op->b], 2);
-        memmove(&d[op[1].a], &d[op[1].b], 2);
-        NEXT(2, 2);
+        address = POINTER(op->b);
+        SET_POINTER(op->a, address);
+        address = POINTER(op[1].b);
+        SET_POINTER(op[1].a, address);
+        NEXT(2);
     CASE(F_EOR_EOR):
-        FUSED(1);
         d[op->a] ^= d[op->b];
         DO_LOGIC(d[op[1].a] ^ d[op[1].b]);
         d[op[1].a] = result;
-        NEXT(2, 2);
+        NEXT(2);
     CASE(F_LSR_ROR):
-        FUSED(1);
         C = (uint32_t)d[op->a] << 8, d[op->a] >>= 1;
         DO_SHIFT(d[op[1].a] | CARRY_IN());
         d[op[1].a] = result;
-        NEXT(2, 2);
+        NEXT(2);
     CASE(F_ROR_ROR): {
-        FUSED(1);
         uint32_t first = d[op->a] | CARRY_IN();
         d[op->a] = (uint8_t)(first >> 1), C = first << 8;
         DO_SHIFT(d[op[1].a] | CARRY_IN());
         d[op[1].a] = result;
-        NEXT(2, 2);
+        NEXT(2);
     }
     CASE(F_DEC_BRNE):
-        FUSED(1);
         result = --d[op->a];
         SET_NZV(result, result, (uint32_t)(result == 0x7F) << 8);
-        FUSED_BRANCH(Z, 1);
+        FUSED_BRANCH(Z);
     CASE(F_SUBI_BRNE):
-        FUSED(1);
         DO_SUB(d[op->a], op->b);
         d[op->a] = result;
-        FUSED_BRANCH(Z, 1);
-    CASE(F_SBIW_BRNE): FUSED(2); SUB_WORD(op->k); FUSED_BRANCH(Z, 2);
-    CASE(F_ADIW_RJMP): FUSED(2); ADD_WORD(op->k); GOTO(op[1].k, 4);
-    CASE(F_CP_BRNE): FUSED(1); DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(Z, 1);
-    CASE(F_CP_BREQ): FUSED(1); DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(!Z, 1);
-    CASE(F_CP_BRCS): FUSED(1); DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(CARRY_IN(), 1);
-    CASE(F_CP_BRCC): FUSED(1); DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(!CARRY_IN(), 1);
-    CASE(F_CPI_BRNE): FUSED(1); DO_SUB(d[op->a], op->b); FUSED_BRANCH(Z, 1);
-    CASE(F_CPI_BREQ): FUSED(1); DO_SUB(d[op->a], op->b); FUSED_BRANCH(!Z, 1);
-    CASE(F_CPI_BRCS): FUSED(1); DO_SUB(d[op->a], op->b); FUSED_BRANCH(CARRY_IN(), 1);
-    CASE(F_CPI_BRCC): FUSED(1); DO_SUB(d[op->a], op->b); FUSED_BRANCH(!CARRY_IN(), 1);
-    CASE(F_CPC_BRNE): FUSED(1); DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(Z, 1);
-    CASE(F_CPC_BREQ): FUSED(1); DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(!Z, 1);
-    CASE(F_CPC_BRCS): FUSED(1); DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(CARRY_IN(), 1);
-    CASE(F_CPC_BRCC): FUSED(1); DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(!CARRY_IN(), 1);
+        FUSED_BRANCH(Z);
+    CASE(F_SBIW_BRNE): SUB_WORD(op->k); FUSED_BRANCH(Z);
+    CASE(F_ADIW_RJMP): ADD_WORD(op->k); GOTO(op[1].k, 0);
+    CASE(F_CP_BRNE): DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(Z);
+    CASE(F_CP_BREQ): DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(!Z);
+    CASE(F_CP_BRCS): DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(CARRY_IN());
+    CASE(F_CP_BRCC): DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(!CARRY_IN());
+    CASE(F_CPI_BRNE): DO_SUB(d[op->a], op->b); FUSED_BRANCH(Z);
+    CASE(F_CPI_BREQ): DO_SUB(d[op->a], op->b); FUSED_BRANCH(!Z);
+    CASE(F_CPI_BRCS): DO_SUB(d[op->a], op->b); FUSED_BRANCH(CARRY_IN());
+    CASE(F_CPI_BRCC): DO_SUB(d[op->a], op->b); FUSED_BRANCH(!CARRY_IN());
+    CASE(F_CPC_BRNE): DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(Z);
+    CASE(F_CPC_BREQ): DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(!Z);
+    CASE(F_CPC_BRCS): DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(CARRY_IN());
+    CASE(F_CPC_BRCC): DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(!CARRY_IN());
     CASE(F_SBRC_RJMP):
-        FUSED(1);
-        if (!(d[op->a] & op->b)) NEXT(2, 2);
-        GOTO(op[1].k, 3);
+        if (UNLIKELY(left == 0)) SINGLE(); /* the horizon lies between the two */
+        if (!(d[op->a] & op->b)) NEXT_BLOCK(2, 1);
+        GOTO(op[1].k, 2);
     CASE(F_SBRS_RJMP):
-        FUSED(1);
-        if (d[op->a] & op->b) NEXT(2, 2);
-        GOTO(op[1].k, 3);
+        if (UNLIKELY(left == 0)) SINGLE();
+        if (d[op->a] & op->b) NEXT_BLOCK(2, 1);
+        GOTO(op[1].k, 2);
 
 #if !THREADED
-    default: FAULT(AVR_FAULT_ILLEGAL, op->word);
+    default: FAULT(AVR_FAULT_ILLEGAL, OPCODE(op));
     }
 #endif
 
+leave_before: /* this instruction did not run */
+    left += PAID();
 leave:
-    m->cycles = horizon - (uint64_t)left;
+    m->cycles = horizon - (uint64_t)(left + bias);
     m->pc = (uint16_t)((op - ops) & (FLASH_WORDS - 1));
     if (op - ops >= (ptrdiff_t)FLASH_WORDS && !(m->stop & STOP_FAULT)) avr_fault(m, AVR_FAULT_PC, (uint16_t)(op - ops));
     STORE_STATE();

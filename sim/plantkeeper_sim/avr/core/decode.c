@@ -140,7 +140,6 @@ static void decode_io(avr_op *op, uint16_t w)
 
 static void decode_one(avr_op *op, uint16_t w, uint16_t next, uint32_t at)
 {
-    op->word = w;
     switch (w >> 12) {
     case 0x0: decode_0(op, w); break;
     case 0x1: case 0x2:
@@ -203,6 +202,30 @@ static uint8_t fuse(uint8_t first, uint8_t second)
     return 0;
 }
 
+static int ends_block(uint8_t handler)
+{
+    static const uint8_t ends[OP_COUNT] = {
+#define H(name, cycles) 0,
+#define E(name, cycles) 1,
+#define F(name) 0,
+#include "handlers.def"
+#undef H
+#undef E
+#undef F
+    };
+    return ends[handler];
+}
+
+/* At most 49 152 cycles, where all of the flash were LPM: they fit. */
+static void measure_blocks(avr_op *ops)
+{
+    for (uint32_t at = FLASH_WORDS; at-- > 0;) {
+        avr_op *op = &ops[at];
+        uint32_t words = op->single == OP_LDS || op->single == OP_STS ? 2 : 1;
+        op->run = (uint16_t)(op_cycles[op->single] + (ends_block(op->single) ? 0 : op[words].run));
+    }
+}
+
 void avr_decode(struct avr_flash *flash)
 {
     uint32_t words = (flash->bytes + 1) / 2;
@@ -210,7 +233,6 @@ void avr_decode(struct avr_flash *flash)
         avr_op *op = &flash->ops[at];
         if (at >= words) {
             op->single = op->handler = OP_OUTSIDE;
-            op->word = 0xFFFF;
             continue;
         }
         uint32_t after = (at + 1) & (FLASH_WORDS - 1);
@@ -222,11 +244,12 @@ void avr_decode(struct avr_flash *flash)
     }
     /* Falling off the end of a full flash, at most by a skip over a two-word instruction. */
     for (uint32_t at = FLASH_WORDS; at < FLASH_WORDS + 3; at++)
-        flash->ops[at] = (avr_op){.handler = OP_OUTSIDE, .single = OP_OUTSIDE, .word = 0xFFFF};
+        flash->ops[at] = (avr_op){.handler = OP_OUTSIDE, .single = OP_OUTSIDE};
     for (uint32_t at = 0; at + 1 < words; at++) {
         uint8_t fused = fuse(flash->ops[at].single, flash->ops[at + 1].single);
         if (fused) flash->ops[at].handler = fused;
     }
+    measure_blocks(flash->ops);
 }
 
 AVR_EXPORT avr_flash *avr_flash_new(const uint8_t *image, uint32_t bytes, uint64_t id)
