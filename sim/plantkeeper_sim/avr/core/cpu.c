@@ -105,17 +105,17 @@
 #define FLASH_AT(op_) (2 * ((size_t)((op_) - ops) & (FLASH_WORDS - 1)))
 #define OPCODE(op_) (flash->image[FLASH_AT(op_)] | flash->image[FLASH_AT(op_) + 1] << 8)
 
-#define DO_ADD(x, y, carry)                                                                                    \
+#define ADD_BYTES(x, y, carry)                                                                                    \
     do {                                                                                                       \
         uint32_t p_ = (x), q_ = (y), r_ = p_ + q_ + (carry);                                                   \
         P = p_, Q = q_, C = r_, N = Z = result = (uint8_t)r_;                                                  \
     } while (0)
-#define DO_SUB(x, y)                                                                                           \
+#define SUB_BYTES(x, y)                                                                                           \
     do {                                                                                                       \
         uint32_t p_ = (x), q_ = (y), r_ = p_ - q_;                                                             \
         P = p_, Q = ~q_, C = r_, N = Z = result = (uint8_t)r_;                                                 \
     } while (0)
-#define DO_SBC(x, y)                                                                                           \
+#define SBC_BYTES(x, y)                                                                                           \
     do {                                                                                                       \
         uint32_t p_ = (x), q_ = (y), r_ = p_ - q_ - CARRY();                                                   \
         P = p_, Q = ~q_, C = r_, N = result = (uint8_t)r_, Z |= N;                                             \
@@ -126,13 +126,13 @@
         Q ^= P ^ N;                                                                                            \
         N = (n), Z = (z), P = N | (overflow_in_bit_8);                                                         \
     } while (0)
-#define DO_LOGIC(value)                                                                                        \
+#define LOGIC(value)                                                                                        \
     do {                                                                                                       \
         result = (uint8_t)(value);                                                                             \
         SET_NZV(result, result, 0);                                                                            \
     } while (0)
 /* The byte comes with the bit that moves in as its bit 8; its bit 0 moves out. V is N ^ C (manual, ROR). */
-#define DO_SHIFT(nine_bits)                                                                                    \
+#define SHIFT(nine_bits)                                                                                    \
     do {                                                                                                       \
         uint32_t before_ = (nine_bits);                                                                        \
         result = (uint8_t)(before_ >> 1), C = before_ << 8;                                                    \
@@ -159,20 +159,33 @@
         address = (address_);                                                                                  \
         if (LIKELY((uint16_t)(address - SRAM_START) < SRAM_SIZE)) {                                            \
             d[op->a] = d[address];                                                                             \
-            NEXT(words);                                                                                    \
+        } else {                                                                                               \
+            step = (words);                                                                                    \
+            goto slow_load;                                                                                    \
         }                                                                                                      \
-        step = (words);                                                                                        \
-        goto slow_load;                                                                                        \
     } while (0)
 #define STORE(address_, words)                                                                                 \
     do {                                                                                                       \
         address = (address_);                                                                                  \
         if (LIKELY((uint16_t)(address - SRAM_START) < SRAM_SIZE)) {                                            \
             d[address] = d[op->a];                                                                             \
-            NEXT(words);                                                                                    \
+        } else {                                                                                               \
+            step = (words);                                                                                    \
+            goto slow_store;                                                                                   \
         }                                                                                                      \
-        step = (words);                                                                                        \
-        goto slow_store;                                                                                       \
+    } while (0)
+
+#define LOAD_AFTER(reg)                                                                                        \
+    do {                                                                                                       \
+        address = POINTER(reg);                                                                                \
+        SET_POINTER(reg, (uint16_t)(address + 1));                                                             \
+        LOAD(address, 1);                                                                                      \
+    } while (0)
+#define STORE_AFTER(reg)                                                                                       \
+    do {                                                                                                       \
+        address = POINTER(reg);                                                                                \
+        SET_POINTER(reg, (uint16_t)(address + 1));                                                             \
+        STORE(address, 1);                                                                                     \
     } while (0)
 
 #define STACK_ROOM(bytes)                                                                                      \
@@ -193,17 +206,6 @@
         STACK_ROOM(2);                                                                                         \
         d[sp] = (uint8_t)ret_, d[sp - 1] = (uint8_t)(ret_ >> 8), sp = (uint16_t)(sp - 2);                      \
     } while (0)
-#define BRANCH(condition)                                                                                      \
-    do {                                                                                                       \
-        if (condition) GOTO(op->k, 1);                                                                         \
-        NEXT_BLOCK(1, 0);                                                                                      \
-    } while (0)
-/* Second half of a fused pair: the branch is op[1]. */
-#define FUSED_BRANCH(condition)                                                                                \
-    do {                                                                                                       \
-        if (condition) GOTO(op[1].k, 1);                                                                       \
-        NEXT_BLOCK(2, 0);                                                                                      \
-    } while (0)
 #define SKIP(condition)                                                                                        \
     do {                                                                                                       \
         if (condition) {                                                                                       \
@@ -213,23 +215,103 @@
         NEXT_BLOCK(1, 0);                                                                                      \
     } while (0)
 
+#define PRODUCT(left_operand, right_operand, shift)                                                            \
+    do {                                                                                                       \
+        uint16_t product_ = (uint16_t)((left_operand) * (right_operand));                                      \
+        C = (uint32_t)product_ >> 7, product_ = (uint16_t)(product_ << (shift)), Z = product_; \
+        d[0] = (uint8_t)product_, d[1] = (uint8_t)(product_ >> 8);                                             \
+    } while (0)
+#define ADD_WORD(delta)                                                                                        \
+    do {                                                                                                       \
+        uint32_t before_ = POINTER(op->a), after_ = (uint16_t)(before_ + (delta));                             \
+        SET_POINTER(op->a, (uint16_t)after_);                                                                  \
+        C = (before_ & ~after_) >> 7;                                                                          \
+        SET_NZV(after_ >> 8, after_, ((~before_ & after_) >> 7) & 0x100);                                      \
+    } while (0)
+#define SUB_WORD(delta)                                                                                        \
+    do {                                                                                                       \
+        uint32_t before_ = POINTER(op->a), after_ = (uint16_t)(before_ - (delta));                             \
+        SET_POINTER(op->a, (uint16_t)after_);                                                                  \
+        C = (~before_ & after_) >> 7;                                                                          \
+        SET_NZV(after_ >> 8, after_, ((before_ & ~after_) >> 7) & 0x100);                                      \
+    } while (0)
+#define LPM_BYTE(target)                                                                                       \
+    do {                                                                                                       \
+        address = POINTER(Z_REG);                                                                              \
+        if (UNLIKELY(address >= FLASH_WORDS * 2)) FAULT(AVR_FAULT_FLASH, address);                           \
+        result = flash->image[address];                                                                        \
+        d[target] = result;                                                                                    \
+    } while (0)
+
+/* What instructions do, alone and within what is fused; `op` is theirs. */
+#define I_ADD ADD_BYTES(d[op->a], d[op->b], 0); d[op->a] = result
+#define I_ADC ADD_BYTES(d[op->a], d[op->b], CARRY()); d[op->a] = result
+#define I_SUB SUB_BYTES(d[op->a], d[op->b]); d[op->a] = result
+#define I_SBC SBC_BYTES(d[op->a], d[op->b]); d[op->a] = result
+#define I_SUBI SUB_BYTES(d[op->a], op->b); d[op->a] = result
+#define I_SBCI SBC_BYTES(d[op->a], op->b); d[op->a] = result
+#define I_CP SUB_BYTES(d[op->a], d[op->b])
+#define I_CPC SBC_BYTES(d[op->a], d[op->b])
+#define I_CPI SUB_BYTES(d[op->a], op->b)
+#define I_AND LOGIC(d[op->a] & d[op->b]); d[op->a] = result
+#define I_OR LOGIC(d[op->a] | d[op->b]); d[op->a] = result
+#define I_EOR LOGIC(d[op->a] ^ d[op->b]); d[op->a] = result
+#define I_ANDI LOGIC(d[op->a] & op->b); d[op->a] = result
+#define I_ORI LOGIC(d[op->a] | op->b); d[op->a] = result
+#define I_INC result = ++d[op->a]; SET_NZV(result, result, (uint32_t)(result == 0x80) << 8)
+#define I_DEC result = --d[op->a]; SET_NZV(result, result, (uint32_t)(result == 0x7F) << 8)
+#define I_ASR SHIFT(d[op->a] | (d[op->a] & 0x80u) << 1); d[op->a] = result
+#define I_LSR SHIFT(d[op->a]); d[op->a] = result
+#define I_ROR SHIFT(d[op->a] | CARRY_IN()); d[op->a] = result
+#define I_ADIW ADD_WORD(op->k)
+#define I_SBIW SUB_WORD(op->k)
+#define I_MUL PRODUCT((uint32_t)d[op->a], (uint32_t)d[op->b], 0)
+#define I_MOVW SET_POINTER(op->a, POINTER(op->b))
+#define I_MOV d[op->a] = d[op->b]
+#define I_LDI d[op->a] = op->b
+#define I_LDX LOAD(POINTER(X_REG), 1)
+#define I_LDXP LOAD_AFTER(X_REG)
+#define I_LDYP LOAD_AFTER(Y_REG)
+#define I_LDZP LOAD_AFTER(Z_REG)
+#define I_LDDY LOAD((uint16_t)(POINTER(Y_REG) + op->k), 1)
+#define I_LDDZ LOAD((uint16_t)(POINTER(Z_REG) + op->k), 1)
+#define I_STX STORE(POINTER(X_REG), 1)
+#define I_STXP STORE_AFTER(X_REG)
+#define I_STYP STORE_AFTER(Y_REG)
+#define I_STZP STORE_AFTER(Z_REG)
+#define I_STDY STORE((uint16_t)(POINTER(Y_REG) + op->k), 1)
+#define I_STDZ STORE((uint16_t)(POINTER(Z_REG) + op->k), 1)
+#define I_PUSH STACK_ROOM(1); d[sp] = d[op->a]; sp--
+#define I_POP STACK_HAS(1); sp++; d[op->a] = d[sp]
+#define I_RJMP GOTO(op->k, 0)
+#define I_BRCS if (CARRY_IN()) GOTO(op->k, 1)
+#define I_BRCC if (!CARRY_IN()) GOTO(op->k, 1)
+#define I_BREQ if (!Z) GOTO(op->k, 1)
+#define I_BRNE if (Z) GOTO(op->k, 1)
+#define I_BRMI if (N & 0x80) GOTO(op->k, 1)
+#define I_BRPL if (!(N & 0x80)) GOTO(op->k, 1)
+#define I_BRVS if (OVERFLOW() & 0x80) GOTO(op->k, 1)
+#define I_BRVC if (!(OVERFLOW() & 0x80)) GOTO(op->k, 1)
+#define I_BRLT if (SIGN() & 0x80) GOTO(op->k, 1)
+#define I_BRGE if (!(SIGN() & 0x80)) GOTO(op->k, 1)
+#define I_BRHS if (HALF() & SREG_H) GOTO(op->k, 1)
+#define I_BRHC if (!(HALF() & SREG_H)) GOTO(op->k, 1)
+#define I_BRTS if (TI & SREG_T) GOTO(op->k, 1)
+#define I_BRTC if (!(TI & SREG_T)) GOTO(op->k, 1)
+#define I_BRIE if (TI & SREG_I) GOTO(op->k, 1)
+#define I_BRID if (!(TI & SREG_I)) GOTO(op->k, 1)
+
 void avr_cpu(avr_machine *m, const struct avr_flash *flash, uint64_t horizon)
 {
 #if THREADED
-#define E(name, cycles) H(name, cycles)
-#define F(name) H(name, 0)
     static const void *const singles[] = {
 #define H(name, cycles) &&L_##name,
 #include "handlers.def"
-#undef H
     };
     static const void *const stepping[] = {
 #define H(name, cycles) &&step,
 #include "handlers.def"
-#undef H
     };
-#undef E
-#undef F
     const void *const *labels = singles;
 #else
     uint8_t handler;
@@ -276,83 +358,63 @@ again:
 
     CASE(NOP): NEXT(1);
     CASE(BREAK): NEXT(1); /* without an on-chip debugger a NOP */
-    CASE(MOVW): address = POINTER(op->b); SET_POINTER(op->a, address); NEXT(1);
-    CASE(MOV): d[op->a] = d[op->b]; NEXT(1);
-    CASE(LDI): d[op->a] = op->b; NEXT(1);
+    CASE(MOVW): I_MOVW; NEXT(1);
+    CASE(MOV): I_MOV; NEXT(1);
+    CASE(LDI): I_LDI; NEXT(1);
 
-#define PRODUCT(left_operand, right_operand, shift)                                                            \
-    do {                                                                                                       \
-        uint16_t product_ = (uint16_t)((left_operand) * (right_operand));                                      \
-        C = (uint32_t)product_ >> 7, product_ = (uint16_t)(product_ << (shift)), Z = product_;                          \
-        d[0] = (uint8_t)product_, d[1] = (uint8_t)(product_ >> 8);                                             \
-    } while (0)
-    CASE(MUL): PRODUCT((uint32_t)d[op->a], (uint32_t)d[op->b], 0); NEXT(1);
+    CASE(MUL): I_MUL; NEXT(1);
     CASE(MULS): PRODUCT((int8_t)d[op->a], (int8_t)d[op->b], 0); NEXT(1);
     CASE(MULSU): PRODUCT((int8_t)d[op->a], (int)d[op->b], 0); NEXT(1);
     CASE(FMUL): PRODUCT((uint32_t)d[op->a], (uint32_t)d[op->b], 1); NEXT(1);
     CASE(FMULS): PRODUCT((int8_t)d[op->a], (int8_t)d[op->b], 1); NEXT(1);
     CASE(FMULSU): PRODUCT((int8_t)d[op->a], (int)d[op->b], 1); NEXT(1);
 
-    CASE(ADD): DO_ADD(d[op->a], d[op->b], 0); d[op->a] = result; NEXT(1);
-    CASE(ADC): DO_ADD(d[op->a], d[op->b], CARRY()); d[op->a] = result; NEXT(1);
-    CASE(SUB): DO_SUB(d[op->a], d[op->b]); d[op->a] = result; NEXT(1);
-    CASE(SBC): DO_SBC(d[op->a], d[op->b]); d[op->a] = result; NEXT(1);
-    CASE(SUBI): DO_SUB(d[op->a], op->b); d[op->a] = result; NEXT(1);
-    CASE(SBCI): DO_SBC(d[op->a], op->b); d[op->a] = result; NEXT(1);
-    CASE(CP): DO_SUB(d[op->a], d[op->b]); NEXT(1);
-    CASE(CPC): DO_SBC(d[op->a], d[op->b]); NEXT(1);
-    CASE(CPI): DO_SUB(d[op->a], op->b); NEXT(1);
-    CASE(AND): DO_LOGIC(d[op->a] & d[op->b]); d[op->a] = result; NEXT(1);
-    CASE(OR): DO_LOGIC(d[op->a] | d[op->b]); d[op->a] = result; NEXT(1);
-    CASE(EOR): DO_LOGIC(d[op->a] ^ d[op->b]); d[op->a] = result; NEXT(1);
-    CASE(ANDI): DO_LOGIC(d[op->a] & op->b); d[op->a] = result; NEXT(1);
-    CASE(ORI): DO_LOGIC(d[op->a] | op->b); d[op->a] = result; NEXT(1);
-    CASE(COM): DO_LOGIC(~d[op->a]); C = 0x100; d[op->a] = result; NEXT(1);
-    CASE(NEG): DO_SUB(0, d[op->a]); d[op->a] = result; NEXT(1);
+    CASE(ADD): I_ADD; NEXT(1);
+    CASE(ADC): I_ADC; NEXT(1);
+    CASE(SUB): I_SUB; NEXT(1);
+    CASE(SBC): I_SBC; NEXT(1);
+    CASE(SUBI): I_SUBI; NEXT(1);
+    CASE(SBCI): I_SBCI; NEXT(1);
+    CASE(CP): I_CP; NEXT(1);
+    CASE(CPC): I_CPC; NEXT(1);
+    CASE(CPI): I_CPI; NEXT(1);
+    CASE(AND): I_AND; NEXT(1);
+    CASE(OR): I_OR; NEXT(1);
+    CASE(EOR): I_EOR; NEXT(1);
+    CASE(ANDI): I_ANDI; NEXT(1);
+    CASE(ORI): I_ORI; NEXT(1);
+    CASE(COM): LOGIC(~d[op->a]); C = 0x100; d[op->a] = result; NEXT(1);
+    CASE(NEG): SUB_BYTES(0, d[op->a]); d[op->a] = result; NEXT(1);
     CASE(SWAP): d[op->a] = (uint8_t)(d[op->a] << 4 | d[op->a] >> 4); NEXT(1);
-    CASE(INC): result = ++d[op->a]; SET_NZV(result, result, (uint32_t)(result == 0x80) << 8); NEXT(1);
-    CASE(DEC): result = --d[op->a]; SET_NZV(result, result, (uint32_t)(result == 0x7F) << 8); NEXT(1);
-    CASE(ASR): DO_SHIFT(d[op->a] | (d[op->a] & 0x80u) << 1); d[op->a] = result; NEXT(1);
-    CASE(LSR): DO_SHIFT(d[op->a]); d[op->a] = result; NEXT(1);
-    CASE(ROR): DO_SHIFT(d[op->a] | CARRY_IN()); d[op->a] = result; NEXT(1);
+    CASE(INC): I_INC; NEXT(1);
+    CASE(DEC): I_DEC; NEXT(1);
+    CASE(ASR): I_ASR; NEXT(1);
+    CASE(LSR): I_LSR; NEXT(1);
+    CASE(ROR): I_ROR; NEXT(1);
 
-#define ADD_WORD(delta)                                                                                        \
-    do {                                                                                                       \
-        uint32_t before_ = POINTER(op->a), after_ = (uint16_t)(before_ + (delta));                             \
-        SET_POINTER(op->a, (uint16_t)after_);                                                                  \
-        C = (before_ & ~after_) >> 7;                                                                          \
-        SET_NZV(after_ >> 8, after_, ((~before_ & after_) >> 7) & 0x100);                                      \
-    } while (0)
-#define SUB_WORD(delta)                                                                                        \
-    do {                                                                                                       \
-        uint32_t before_ = POINTER(op->a), after_ = (uint16_t)(before_ - (delta));                             \
-        SET_POINTER(op->a, (uint16_t)after_);                                                                  \
-        C = (~before_ & after_) >> 7;                                                                          \
-        SET_NZV(after_ >> 8, after_, ((before_ & ~after_) >> 7) & 0x100);                                      \
-    } while (0)
-    CASE(ADIW): ADD_WORD(op->k); NEXT(1);
-    CASE(SBIW): SUB_WORD(op->k); NEXT(1);
+    CASE(ADIW): I_ADIW; NEXT(1);
+    CASE(SBIW): I_SBIW; NEXT(1);
 
-    CASE(LDS): LOAD(op->k, 2);
-    CASE(LDX): LOAD(POINTER(X_REG), 1);
-    CASE(LDXP): address = POINTER(X_REG); SET_POINTER(X_REG, (uint16_t)(address + 1)); LOAD(address, 1);
-    CASE(LDXM): address = (uint16_t)(POINTER(X_REG) - 1); SET_POINTER(X_REG, address); LOAD(address, 1);
-    CASE(LDYP): address = POINTER(Y_REG); SET_POINTER(Y_REG, (uint16_t)(address + 1)); LOAD(address, 1);
-    CASE(LDYM): address = (uint16_t)(POINTER(Y_REG) - 1); SET_POINTER(Y_REG, address); LOAD(address, 1);
-    CASE(LDZP): address = POINTER(Z_REG); SET_POINTER(Z_REG, (uint16_t)(address + 1)); LOAD(address, 1);
-    CASE(LDZM): address = (uint16_t)(POINTER(Z_REG) - 1); SET_POINTER(Z_REG, address); LOAD(address, 1);
-    CASE(LDDY): LOAD((uint16_t)(POINTER(Y_REG) + op->k), 1);
-    CASE(LDDZ): LOAD((uint16_t)(POINTER(Z_REG) + op->k), 1);
-    CASE(STS): STORE(op->k, 2);
-    CASE(STX): STORE(POINTER(X_REG), 1);
-    CASE(STXP): address = POINTER(X_REG); SET_POINTER(X_REG, (uint16_t)(address + 1)); STORE(address, 1);
-    CASE(STXM): address = (uint16_t)(POINTER(X_REG) - 1); SET_POINTER(X_REG, address); STORE(address, 1);
-    CASE(STYP): address = POINTER(Y_REG); SET_POINTER(Y_REG, (uint16_t)(address + 1)); STORE(address, 1);
-    CASE(STYM): address = (uint16_t)(POINTER(Y_REG) - 1); SET_POINTER(Y_REG, address); STORE(address, 1);
-    CASE(STZP): address = POINTER(Z_REG); SET_POINTER(Z_REG, (uint16_t)(address + 1)); STORE(address, 1);
-    CASE(STZM): address = (uint16_t)(POINTER(Z_REG) - 1); SET_POINTER(Z_REG, address); STORE(address, 1);
-    CASE(STDY): STORE((uint16_t)(POINTER(Y_REG) + op->k), 1);
-    CASE(STDZ): STORE((uint16_t)(POINTER(Z_REG) + op->k), 1);
+    CASE(LDS): LOAD(op->k, 2); NEXT(2);
+    CASE(LDX): I_LDX; NEXT(1);
+    CASE(LDXP): I_LDXP; NEXT(1);
+    CASE(LDXM): address = (uint16_t)(POINTER(X_REG) - 1); SET_POINTER(X_REG, address); LOAD(address, 1); NEXT(1);
+    CASE(LDYP): I_LDYP; NEXT(1);
+    CASE(LDYM): address = (uint16_t)(POINTER(Y_REG) - 1); SET_POINTER(Y_REG, address); LOAD(address, 1); NEXT(1);
+    CASE(LDZP): I_LDZP; NEXT(1);
+    CASE(LDZM): address = (uint16_t)(POINTER(Z_REG) - 1); SET_POINTER(Z_REG, address); LOAD(address, 1); NEXT(1);
+    CASE(LDDY): I_LDDY; NEXT(1);
+    CASE(LDDZ): I_LDDZ; NEXT(1);
+    CASE(STS): STORE(op->k, 2); NEXT(2);
+    CASE(STX): I_STX; NEXT(1);
+    CASE(STXP): I_STXP; NEXT(1);
+    CASE(STXM): address = (uint16_t)(POINTER(X_REG) - 1); SET_POINTER(X_REG, address); STORE(address, 1); NEXT(1);
+    CASE(STYP): I_STYP; NEXT(1);
+    CASE(STYM): address = (uint16_t)(POINTER(Y_REG) - 1); SET_POINTER(Y_REG, address); STORE(address, 1); NEXT(1);
+    CASE(STZP): I_STZP; NEXT(1);
+    CASE(STZM): address = (uint16_t)(POINTER(Z_REG) - 1); SET_POINTER(Z_REG, address); STORE(address, 1); NEXT(1);
+    CASE(STDY): I_STDY; NEXT(1);
+    CASE(STDZ): I_STDZ; NEXT(1);
 
 slow_load:
     if (address < 32) {
@@ -424,13 +486,6 @@ slow_store:
         if (m->stop & STOP_FAULT) goto leave_before;
         SKIP(result & op->b);
 
-#define LPM_BYTE(target)                                                                                       \
-    do {                                                                                                       \
-        address = POINTER(Z_REG);                                                                              \
-        if (UNLIKELY(address >= FLASH_WORDS * 2)) FAULT(AVR_FAULT_FLASH, address);                           \
-        result = flash->image[address];                                                                        \
-        d[target] = result;                                                                                    \
-    } while (0)
     CASE(LPM0): LPM_BYTE(0); NEXT(1);
     CASE(LPM): LPM_BYTE(op->a); NEXT(1);
     CASE(LPMP):
@@ -439,8 +494,8 @@ slow_store:
         NEXT(1);
     CASE(SPM): FAULT(AVR_FAULT_SPM, POINTER(Z_REG));
 
-    CASE(PUSH): STACK_ROOM(1); d[sp] = d[op->a]; sp--; NEXT(1);
-    CASE(POP): STACK_HAS(1); sp++; d[op->a] = d[sp]; NEXT(1);
+    CASE(PUSH): I_PUSH; NEXT(1);
+    CASE(POP): I_POP; NEXT(1);
 
     CASE(BSET): UNPACK(PACK() | op->a); NEXT(1);
     CASE(BCLR): UNPACK(PACK() & ~op->a); NEXT(1);
@@ -463,7 +518,7 @@ slow_store:
 
     CASE(JMP): if (UNLIKELY(op->b)) FAULT(AVR_FAULT_PC, OPCODE(op + 1)); GOTO(op->k, 0);
     CASE(CALL): if (UNLIKELY(op->b)) FAULT(AVR_FAULT_PC, OPCODE(op + 1)); PUSH_PC(op - ops + 2); GOTO(op->k, 0);
-    CASE(RJMP): GOTO(op->k, 0);
+    CASE(RJMP): I_RJMP;
     CASE(RCALL): PUSH_PC(op - ops + 1); GOTO(op->k, 0);
     CASE(IJMP):
         address = POINTER(Z_REG);
@@ -490,132 +545,38 @@ slow_store:
         op = ops + address;
         NEXT_IO(0);
 
-    CASE(BRCS): BRANCH(CARRY_IN());
-    CASE(BRCC): BRANCH(!CARRY_IN());
-    CASE(BREQ): BRANCH(!Z);
-    CASE(BRNE): BRANCH(Z);
-    CASE(BRMI): BRANCH(N & 0x80);
-    CASE(BRPL): BRANCH(!(N & 0x80));
-    CASE(BRVS): BRANCH(OVERFLOW() & 0x80);
-    CASE(BRVC): BRANCH(!(OVERFLOW() & 0x80));
-    CASE(BRLT): BRANCH(SIGN() & 0x80);
-    CASE(BRGE): BRANCH(!(SIGN() & 0x80));
-    CASE(BRHS): BRANCH(HALF() & SREG_H);
-    CASE(BRHC): BRANCH(!(HALF() & SREG_H));
-    CASE(BRTS): BRANCH(TI & SREG_T);
-    CASE(BRTC): BRANCH(!(TI & SREG_T));
-    CASE(BRIE): BRANCH(TI & SREG_I);
-    CASE(BRID): BRANCH(!(TI & SREG_I));
+    CASE(BRCS): I_BRCS; NEXT_BLOCK(1, 0);
+    CASE(BRCC): I_BRCC; NEXT_BLOCK(1, 0);
+    CASE(BREQ): I_BREQ; NEXT_BLOCK(1, 0);
+    CASE(BRNE): I_BRNE; NEXT_BLOCK(1, 0);
+    CASE(BRMI): I_BRMI; NEXT_BLOCK(1, 0);
+    CASE(BRPL): I_BRPL; NEXT_BLOCK(1, 0);
+    CASE(BRVS): I_BRVS; NEXT_BLOCK(1, 0);
+    CASE(BRVC): I_BRVC; NEXT_BLOCK(1, 0);
+    CASE(BRLT): I_BRLT; NEXT_BLOCK(1, 0);
+    CASE(BRGE): I_BRGE; NEXT_BLOCK(1, 0);
+    CASE(BRHS): I_BRHS; NEXT_BLOCK(1, 0);
+    CASE(BRHC): I_BRHC; NEXT_BLOCK(1, 0);
+    CASE(BRTS): I_BRTS; NEXT_BLOCK(1, 0);
+    CASE(BRTC): I_BRTC; NEXT_BLOCK(1, 0);
+    CASE(BRIE): I_BRIE; NEXT_BLOCK(1, 0);
+    CASE(BRID): I_BRID; NEXT_BLOCK(1, 0);
     CASE(BLD): d[op->a] = (uint8_t)(TI & SREG_T ? d[op->a] | op->b : d[op->a] & ~op->b); NEXT(1);
     CASE(BST): TI = (TI & SREG_I) | (d[op->a] & op->b ? SREG_T : 0); NEXT(1);
     CASE(CPSE): SKIP(d[op->a] == d[op->b]);
     CASE(SBRC): SKIP(!(d[op->a] & op->b));
     CASE(SBRS): SKIP(d[op->a] & op->b);
 
-    /* Fused pairs. The first half's flags that the second overwrites are never made. */
-    CASE(F_ADD_ADC):
-        C = (uint32_t)d[op->a] + d[op->b];
-        d[op->a] = (uint8_t)C;
-        DO_ADD(d[op[1].a], d[op[1].b], CARRY());
-        d[op[1].a] = result;
-        NEXT(2);
-    CASE(F_ADC_ADC): {
-        C = (uint32_t)d[op->a] + d[op->b] + CARRY();
-        d[op->a] = (uint8_t)C;
-        DO_ADD(d[op[1].a], d[op[1].b], CARRY());
-        d[op[1].a] = result;
-        NEXT(2);
-    }
-    CASE(F_SUB_SBC): {
-        C = (uint32_t)d[op->a] - d[op->b], Z = C & 0xFF;
-        d[op->a] = (uint8_t)C;
-        DO_SBC(d[op[1].a], d[op[1].b]);
-        d[op[1].a] = result;
-        NEXT(2);
-    }
-    CASE(F_SUBI_SBCI): {
-        C = (uint32_t)d[op->a] - op->b, Z = C & 0xFF;
-        d[op->a] = (uint8_t)C;
-        DO_SBC(d[op[1].a], op[1].b);
-        d[op[1].a] = result;
-        NEXT(2);
-    }
-    CASE(F_SBC_SBC): {
-        C = (uint32_t)d[op->a] - d[op->b] - CARRY(), Z |= C & 0xFF;
-        d[op->a] = (uint8_t)C;
-        DO_SBC(d[op[1].a], d[op[1].b]);
-        d[op[1].a] = result;
-        NEXT(2);
-    }
-    CASE(F_SBCI_SBCI): {
-        C = (uint32_t)d[op->a] - op->b - CARRY(), Z |= C & 0xFF;
-        d[op->a] = (uint8_t)C;
-        DO_SBC(d[op[1].a], op[1].b);
-        d[op[1].a] = result;
-        NEXT(2);
-    }
-    CASE(F_CP_CPC): {
-        C = (uint32_t)d[op->a] - d[op->b], Z = C & 0xFF;
-        DO_SBC(d[op[1].a], d[op[1].b]);
-        NEXT(2);
-    }
-    CASE(F_CPI_CPC): {
-        C = (uint32_t)d[op->a] - op->b, Z = C & 0xFF;
-        DO_SBC(d[op[1].a], d[op[1].b]);
-        NEXT(2);
-    }
-    CASE(F_CPC_CPC): {
-        C = (uint32_t)d[op->a] - d[op->b] - CARRY(), Z |= C & 0xFF;
-        DO_SBC(d[op[1].a], d[op[1].b]);
-        NEXT(2);
-    }
-    CASE(F_LDI_LDI): d[op->a] = op->b; d[op[1].a] = op[1].b; NEXT(2);
-    CASE(F_MOV_MOV): d[op->a] = d[op->b]; d[op[1].a] = d[op[1].b]; NEXT(2);
-    CASE(F_MOVW_MOVW):
-        address = POINTER(op->b);
-        SET_POINTER(op->a, address);
-        address = POINTER(op[1].b);
-        SET_POINTER(op[1].a, address);
-        NEXT(2);
-    CASE(F_EOR_EOR):
-        d[op->a] ^= d[op->b];
-        DO_LOGIC(d[op[1].a] ^ d[op[1].b]);
-        d[op[1].a] = result;
-        NEXT(2);
-    CASE(F_LSR_ROR):
-        C = (uint32_t)d[op->a] << 8, d[op->a] >>= 1;
-        DO_SHIFT(d[op[1].a] | CARRY_IN());
-        d[op[1].a] = result;
-        NEXT(2);
-    CASE(F_ROR_ROR): {
-        uint32_t first = d[op->a] | CARRY_IN();
-        d[op->a] = (uint8_t)(first >> 1), C = first << 8;
-        DO_SHIFT(d[op[1].a] | CARRY_IN());
-        d[op[1].a] = result;
-        NEXT(2);
-    }
-    CASE(F_DEC_BRNE):
-        result = --d[op->a];
-        SET_NZV(result, result, (uint32_t)(result == 0x7F) << 8);
-        FUSED_BRANCH(Z);
-    CASE(F_SUBI_BRNE):
-        DO_SUB(d[op->a], op->b);
-        d[op->a] = result;
-        FUSED_BRANCH(Z);
-    CASE(F_SBIW_BRNE): SUB_WORD(op->k); FUSED_BRANCH(Z);
-    CASE(F_ADIW_RJMP): ADD_WORD(op->k); GOTO(op[1].k, 0);
-    CASE(F_CP_BRNE): DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(Z);
-    CASE(F_CP_BREQ): DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(!Z);
-    CASE(F_CP_BRCS): DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(CARRY_IN());
-    CASE(F_CP_BRCC): DO_SUB(d[op->a], d[op->b]); FUSED_BRANCH(!CARRY_IN());
-    CASE(F_CPI_BRNE): DO_SUB(d[op->a], op->b); FUSED_BRANCH(Z);
-    CASE(F_CPI_BREQ): DO_SUB(d[op->a], op->b); FUSED_BRANCH(!Z);
-    CASE(F_CPI_BRCS): DO_SUB(d[op->a], op->b); FUSED_BRANCH(CARRY_IN());
-    CASE(F_CPI_BRCC): DO_SUB(d[op->a], op->b); FUSED_BRANCH(!CARRY_IN());
-    CASE(F_CPC_BRNE): DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(Z);
-    CASE(F_CPC_BREQ): DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(!Z);
-    CASE(F_CPC_BRCS): DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(CARRY_IN());
-    CASE(F_CPC_BRCC): DO_SBC(d[op->a], d[op->b]); FUSED_BRANCH(!CARRY_IN());
+    /* Fused. Flags that what follows overwrites are never made. */
+#define H(name, cycles)
+#define E(name, cycles)
+#define F2(a, b) CASE(F_##a##_##b): I_##a; op++; I_##b; NEXT(1);
+#define F3(a, b, c) CASE(F_##a##_##b##_##c): I_##a; op++; I_##b; op++; I_##c; NEXT(1);
+#define F4(a, b, c, d_) CASE(F_##a##_##b##_##c##_##d_): I_##a; op++; I_##b; op++; I_##c; op++; I_##d_; NEXT(1);
+#define B2(a, b) CASE(F_##a##_##b): I_##a; op++; I_##b; NEXT_BLOCK(1, 0);
+#define B3(a, b, c) CASE(F_##a##_##b##_##c): I_##a; op++; I_##b; op++; I_##c; NEXT_BLOCK(1, 0);
+#define J2(a, b) /* below */
+#include "handlers.def"
     CASE(F_SBRC_RJMP):
         if (UNLIKELY(left == 0)) SINGLE(); /* the horizon lies between the two */
         if (!(d[op->a] & op->b)) NEXT_BLOCK(2, 1);

@@ -3,23 +3,13 @@
 #define PLANTKEEPER_AVR_OPS_H
 enum {
 #define H(name, cycles) OP_##name,
-#define E(name, cycles) OP_##name,
-#define F(name) OP_##name,
 #include "handlers.def"
-#undef H
-#undef E
-#undef F
     OP_COUNT
 };
 
 /* Cycles of an instruction that goes straight on. */
 static const uint8_t op_cycles[OP_COUNT] = {
 #define H(name, cycles) cycles,
-#define E(name, cycles) cycles,
-#define F(name) 0,
 #include "handlers.def"
-#undef H
-#undef E
-#undef F
 };
 #endif
