@@ -147,16 +147,18 @@
  * narrower stores have reached the cache. */
 #define REGISTER(reg) (*(const volatile uint8_t *)&d[reg])
 #define POINTER(reg) ((uint16_t)(REGISTER(reg) | REGISTER((reg) + 1) << 8))
-#define SET_POINTER(reg, value)                                                                                \
+/* Add to a pair, byte by byte too: what comes next waits for the low byte only. */
+#define MOVE_POINTER(reg, delta)                                                                               \
     do {                                                                                                       \
-        uint16_t p_ = (value);                                                                                 \
-        d[reg] = (uint8_t)p_, d[(reg) + 1] = (uint8_t)(p_ >> 8);                                               \
+        int32_t low_ = REGISTER(reg) + (delta), high_ = REGISTER((reg) + 1) + (low_ >> 8);                     \
+        d[reg] = (uint8_t)low_, d[(reg) + 1] = (uint8_t)high_;                                                 \
+        moved = (uint16_t)((low_ & 0xFF) | high_ << 8);                                                        \
     } while (0)
 
 /* A load or store is in RAM, in the register file, in I/O space, or nowhere. */
 #define LOAD(address_, words)                                                                                  \
     do {                                                                                                       \
-        address = (address_);                                                                                  \
+        address = (uint16_t)(address_);                                                                        \
         if (LIKELY((uint16_t)(address - SRAM_START) < SRAM_SIZE)) {                                            \
             d[op->a] = d[address];                                                                             \
         } else {                                                                                               \
@@ -166,7 +168,7 @@
     } while (0)
 #define STORE(address_, words)                                                                                 \
     do {                                                                                                       \
-        address = (address_);                                                                                  \
+        address = (uint16_t)(address_);                                                                        \
         if (LIKELY((uint16_t)(address - SRAM_START) < SRAM_SIZE)) {                                            \
             d[address] = d[op->a];                                                                             \
         } else {                                                                                               \
@@ -177,15 +179,23 @@
 
 #define LOAD_AFTER(reg)                                                                                        \
     do {                                                                                                       \
-        address = POINTER(reg);                                                                                \
-        SET_POINTER(reg, (uint16_t)(address + 1));                                                             \
-        LOAD(address, 1);                                                                                      \
+        MOVE_POINTER(reg, 1);                                                                                  \
+        LOAD(moved - 1, 1);                                                                                    \
+    } while (0)
+#define LOAD_BEFORE(reg)                                                                                       \
+    do {                                                                                                       \
+        MOVE_POINTER(reg, -1);                                                                                 \
+        LOAD(moved, 1);                                                                                        \
     } while (0)
 #define STORE_AFTER(reg)                                                                                       \
     do {                                                                                                       \
-        address = POINTER(reg);                                                                                \
-        SET_POINTER(reg, (uint16_t)(address + 1));                                                             \
-        STORE(address, 1);                                                                                     \
+        MOVE_POINTER(reg, 1);                                                                                  \
+        STORE(moved - 1, 1);                                                                                   \
+    } while (0)
+#define STORE_BEFORE(reg)                                                                                      \
+    do {                                                                                                       \
+        MOVE_POINTER(reg, -1);                                                                                 \
+        STORE(moved, 1);                                                                                       \
     } while (0)
 
 #define STACK_ROOM(bytes)                                                                                      \
@@ -223,15 +233,15 @@
     } while (0)
 #define ADD_WORD(delta)                                                                                        \
     do {                                                                                                       \
-        uint32_t before_ = POINTER(op->a), after_ = (uint16_t)(before_ + (delta));                             \
-        SET_POINTER(op->a, (uint16_t)after_);                                                                  \
+        MOVE_POINTER(op->a, (delta));                                                                          \
+        uint32_t after_ = moved, before_ = (uint16_t)(after_ - (delta));                                       \
         C = (before_ & ~after_) >> 7;                                                                          \
         SET_NZV(after_ >> 8, after_, ((~before_ & after_) >> 7) & 0x100);                                      \
     } while (0)
 #define SUB_WORD(delta)                                                                                        \
     do {                                                                                                       \
-        uint32_t before_ = POINTER(op->a), after_ = (uint16_t)(before_ - (delta));                             \
-        SET_POINTER(op->a, (uint16_t)after_);                                                                  \
+        MOVE_POINTER(op->a, -(delta));                                                                         \
+        uint32_t after_ = moved, before_ = (uint16_t)(after_ + (delta));                                       \
         C = (~before_ & after_) >> 7;                                                                          \
         SET_NZV(after_ >> 8, after_, ((before_ & ~after_) >> 7) & 0x100);                                      \
     } while (0)
@@ -266,17 +276,24 @@
 #define I_ADIW ADD_WORD(op->k)
 #define I_SBIW SUB_WORD(op->k)
 #define I_MUL PRODUCT((uint32_t)d[op->a], (uint32_t)d[op->b], 0)
-#define I_MOVW SET_POINTER(op->a, POINTER(op->b))
+#define I_MOVW moved = REGISTER(op->b), d[op->a + 1] = REGISTER(op->b + 1), d[op->a] = (uint8_t)moved
 #define I_MOV d[op->a] = d[op->b]
 #define I_LDI d[op->a] = op->b
 #define I_LDX LOAD(POINTER(X_REG), 1)
 #define I_LDXP LOAD_AFTER(X_REG)
+#define I_LDXM LOAD_BEFORE(X_REG)
+#define I_LDZM LOAD_BEFORE(Z_REG)
+#define I_LDS LOAD(op->k, 2)
+#define I_STS STORE(op->k, 2)
+#define I_SWAP d[op->a] = (uint8_t)(d[op->a] << 4 | d[op->a] >> 4)
+#define I_LPMP LPM_BYTE(op->a); MOVE_POINTER(Z_REG, 1)
 #define I_LDYP LOAD_AFTER(Y_REG)
 #define I_LDZP LOAD_AFTER(Z_REG)
 #define I_LDDY LOAD((uint16_t)(POINTER(Y_REG) + op->k), 1)
 #define I_LDDZ LOAD((uint16_t)(POINTER(Z_REG) + op->k), 1)
 #define I_STX STORE(POINTER(X_REG), 1)
 #define I_STXP STORE_AFTER(X_REG)
+#define I_STXM STORE_BEFORE(X_REG)
 #define I_STYP STORE_AFTER(Y_REG)
 #define I_STZP STORE_AFTER(Z_REG)
 #define I_STDY STORE((uint16_t)(POINTER(Y_REG) + op->k), 1)
@@ -320,7 +337,7 @@ void avr_cpu(avr_machine *m, const struct avr_flash *flash, uint64_t horizon)
     const avr_op *const ops = flash->ops;
     const avr_op *op = ops + m->pc;
     uint32_t C, Z, N, P, Q, TI;
-    uint16_t sp, address;
+    uint16_t sp, address, moved;
     uint8_t result;
     int step;
     const uint16_t stack_limit = m->stack_limit;
@@ -385,7 +402,7 @@ again:
     CASE(ORI): I_ORI; NEXT(1);
     CASE(COM): LOGIC(~d[op->a]); C = 0x100; d[op->a] = result; NEXT(1);
     CASE(NEG): SUB_BYTES(0, d[op->a]); d[op->a] = result; NEXT(1);
-    CASE(SWAP): d[op->a] = (uint8_t)(d[op->a] << 4 | d[op->a] >> 4); NEXT(1);
+    CASE(SWAP): I_SWAP; NEXT(1);
     CASE(INC): I_INC; NEXT(1);
     CASE(DEC): I_DEC; NEXT(1);
     CASE(ASR): I_ASR; NEXT(1);
@@ -395,24 +412,24 @@ again:
     CASE(ADIW): I_ADIW; NEXT(1);
     CASE(SBIW): I_SBIW; NEXT(1);
 
-    CASE(LDS): LOAD(op->k, 2); NEXT(2);
+    CASE(LDS): I_LDS; NEXT(2);
     CASE(LDX): I_LDX; NEXT(1);
     CASE(LDXP): I_LDXP; NEXT(1);
-    CASE(LDXM): address = (uint16_t)(POINTER(X_REG) - 1); SET_POINTER(X_REG, address); LOAD(address, 1); NEXT(1);
+    CASE(LDXM): LOAD_BEFORE(X_REG); NEXT(1);
     CASE(LDYP): I_LDYP; NEXT(1);
-    CASE(LDYM): address = (uint16_t)(POINTER(Y_REG) - 1); SET_POINTER(Y_REG, address); LOAD(address, 1); NEXT(1);
+    CASE(LDYM): LOAD_BEFORE(Y_REG); NEXT(1);
     CASE(LDZP): I_LDZP; NEXT(1);
-    CASE(LDZM): address = (uint16_t)(POINTER(Z_REG) - 1); SET_POINTER(Z_REG, address); LOAD(address, 1); NEXT(1);
+    CASE(LDZM): I_LDZM; NEXT(1);
     CASE(LDDY): I_LDDY; NEXT(1);
     CASE(LDDZ): I_LDDZ; NEXT(1);
-    CASE(STS): STORE(op->k, 2); NEXT(2);
+    CASE(STS): I_STS; NEXT(2);
     CASE(STX): I_STX; NEXT(1);
     CASE(STXP): I_STXP; NEXT(1);
-    CASE(STXM): address = (uint16_t)(POINTER(X_REG) - 1); SET_POINTER(X_REG, address); STORE(address, 1); NEXT(1);
+    CASE(STXM): STORE_BEFORE(X_REG); NEXT(1);
     CASE(STYP): I_STYP; NEXT(1);
-    CASE(STYM): address = (uint16_t)(POINTER(Y_REG) - 1); SET_POINTER(Y_REG, address); STORE(address, 1); NEXT(1);
+    CASE(STYM): STORE_BEFORE(Y_REG); NEXT(1);
     CASE(STZP): I_STZP; NEXT(1);
-    CASE(STZM): address = (uint16_t)(POINTER(Z_REG) - 1); SET_POINTER(Z_REG, address); STORE(address, 1); NEXT(1);
+    CASE(STZM): STORE_BEFORE(Z_REG); NEXT(1);
     CASE(STDY): I_STDY; NEXT(1);
     CASE(STDZ): I_STDZ; NEXT(1);
 
@@ -488,10 +505,7 @@ slow_store:
 
     CASE(LPM0): LPM_BYTE(0); NEXT(1);
     CASE(LPM): LPM_BYTE(op->a); NEXT(1);
-    CASE(LPMP):
-        LPM_BYTE(op->a);
-        SET_POINTER(Z_REG, (uint16_t)(address + 1));
-        NEXT(1);
+    CASE(LPMP): I_LPMP; NEXT(1);
     CASE(SPM): FAULT(AVR_FAULT_SPM, POINTER(Z_REG));
 
     CASE(PUSH): I_PUSH; NEXT(1);
@@ -573,8 +587,17 @@ slow_store:
 #define F2(a, b) CASE(F_##a##_##b): I_##a; op++; I_##b; NEXT(1);
 #define F3(a, b, c) CASE(F_##a##_##b##_##c): I_##a; op++; I_##b; op++; I_##c; NEXT(1);
 #define F4(a, b, c, d_) CASE(F_##a##_##b##_##c##_##d_): I_##a; op++; I_##b; op++; I_##c; op++; I_##d_; NEXT(1);
+#define F5(a, b, c, d_, e)                                                                                     \
+    CASE(F_##a##_##b##_##c##_##d_##_##e): I_##a; op++; I_##b; op++; I_##c; op++; I_##d_; op++; I_##e; NEXT(1);
 #define B2(a, b) CASE(F_##a##_##b): I_##a; op++; I_##b; NEXT_BLOCK(1, 0);
 #define B3(a, b, c) CASE(F_##a##_##b##_##c): I_##a; op++; I_##b; op++; I_##c; NEXT_BLOCK(1, 0);
+#define B4(a, b, c, d_) CASE(F_##a##_##b##_##c##_##d_): I_##a; op++; I_##b; op++; I_##c; op++; I_##d_; NEXT_BLOCK(1, 0);
+#define B5(a, b, c, d_, e)                                                                                     \
+    CASE(F_##a##_##b##_##c##_##d_##_##e): I_##a; op++; I_##b; op++; I_##c; op++; I_##d_; op++; I_##e; NEXT_BLOCK(1, 0);
+#define B6(a, b, c, d_, e, f)                                                                                  \
+    CASE(F_##a##_##b##_##c##_##d_##_##e##_##f):                                                                \
+    I_##a; op++; I_##b; op++; I_##c; op++; I_##d_; op++; I_##e; op++; I_##f; NEXT_BLOCK(1, 0);
+#define W2(a, b) CASE(F_##a##_##b): I_##a; op += 2; I_##b; NEXT(2);
 #define J2(a, b) /* below */
 #include "handlers.def"
     CASE(F_SBRC_RJMP):

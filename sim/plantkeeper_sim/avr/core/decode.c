@@ -181,23 +181,31 @@ static int skips(uint8_t handler)
     return handler == OP_CPSE || handler == OP_SBRC || handler == OP_SBRS || handler == OP_SBIC || handler == OP_SBIS;
 }
 
+static int words_of(const avr_op *op) { return op->single == OP_LDS || op->single == OP_STS ? 2 : 1; }
+
 /* What stands at `op` and can run as one: its handler, the longest first; else its own. */
 static uint8_t fuse(const avr_op *op)
 {
-    static const uint8_t fused[][6] = { /* handler, number of instructions, instructions */
+    static const uint8_t fused[][8] = { /* handler, number of instructions, instructions */
 #define H(name, cycles)
 #define E(name, cycles)
 #define F2(a, b) {OP_F_##a##_##b, 2, OP_##a, OP_##b},
 #define F3(a, b, c) {OP_F_##a##_##b##_##c, 3, OP_##a, OP_##b, OP_##c},
 #define F4(a, b, c, d) {OP_F_##a##_##b##_##c##_##d, 4, OP_##a, OP_##b, OP_##c, OP_##d},
+#define F5(a, b, c, d, e) {OP_F_##a##_##b##_##c##_##d##_##e, 5, OP_##a, OP_##b, OP_##c, OP_##d, OP_##e},
 #define B2(a, b) F2(a, b)
 #define B3(a, b, c) F3(a, b, c)
+#define B4(a, b, c, d) F4(a, b, c, d)
+#define B5(a, b, c, d, e) F5(a, b, c, d, e)
+#define B6(a, b, c, d, e, f) {OP_F_##a##_##b##_##c##_##d##_##e##_##f, 6, OP_##a, OP_##b, OP_##c, OP_##d, OP_##e, OP_##f},
+#define W2(a, b) F2(a, b)
 #define J2(a, b) F2(a, b)
 #include "handlers.def"
     };
     for (size_t i = 0; i < sizeof fused / sizeof fused[0]; i++) {
+        const avr_op *next = op;
         int at = 0;
-        while (at < fused[i][1] && op[at].single == fused[i][2 + at]) at++;
+        while (at < fused[i][1] && next->single == fused[i][2 + at]) next += words_of(next), at++;
         if (at == fused[i][1]) return fused[i][0];
     }
     return op->single;
@@ -218,8 +226,7 @@ static void measure_blocks(avr_op *ops)
 {
     for (uint32_t at = FLASH_WORDS; at-- > 0;) {
         avr_op *op = &ops[at];
-        uint32_t words = op->single == OP_LDS || op->single == OP_STS ? 2 : 1;
-        op->run = (uint16_t)(op_cycles[op->single] + (ends_block(op->single) ? 0 : op[words].run));
+        op->run = (uint16_t)(op_cycles[op->single] + (ends_block(op->single) ? 0 : op[words_of(op)].run));
     }
 }
 
