@@ -318,6 +318,14 @@
 #define I_BRIE if (TI & SREG_I) GOTO(op->k, 1)
 #define I_BRID if (!(TI & SREG_I)) GOTO(op->k, 1)
 
+/* The low register of the pointer that an instruction moves after its access; 0 where it moves none. */
+static uint8_t moves_after(uint8_t single)
+{
+    if (single == OP_LDXP || single == OP_STXP) return X_REG;
+    if (single == OP_LDYP || single == OP_STYP) return Y_REG;
+    return single == OP_LDZP || single == OP_STZP ? Z_REG : 0;
+}
+
 void avr_cpu(avr_machine *m, const struct avr_flash *flash, uint64_t horizon)
 {
 #if THREADED
@@ -435,7 +443,8 @@ again:
 
 slow_load:
     if (address < 32) {
-        d[op->a] = d[address];
+        /* LD Rd, Z+ from Z's own low byte: it is read before it moves */
+        d[op->a] = address == moves_after(op->single) ? (uint8_t)address : d[address];
         NEXT(step);
     }
     if (address > RAMEND) FAULT(AVR_FAULT_DATA, address);
@@ -448,7 +457,7 @@ slow_load:
     NEXT_IO(step);
 slow_store:
     if (address < 32) {
-        d[address] = d[op->a];
+        if ((address & 0xFE) != moves_after(op->single)) d[address] = d[op->a]; /* else Z + 1 comes over it */
         NEXT(step);
     }
     if (address > RAMEND) FAULT(AVR_FAULT_DATA, address);
