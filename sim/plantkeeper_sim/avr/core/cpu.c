@@ -286,7 +286,7 @@
 #define I_LDS LOAD(op->k, 2)
 #define I_STS STORE(op->k, 2)
 #define I_SWAP d[op->a] = (uint8_t)(d[op->a] << 4 | d[op->a] >> 4)
-#define I_LPMP LPM_BYTE(op->a); MOVE_POINTER(Z_REG, 1)
+#define I_LPMP LPM_BYTE(op->a); d[Z_REG] = (uint8_t)(address + 1), d[Z_REG + 1] = (uint8_t)((address + 1) >> 8)
 #define I_LDYP LOAD_AFTER(Y_REG)
 #define I_LDZP LOAD_AFTER(Z_REG)
 #define I_LDDY LOAD((uint16_t)(POINTER(Y_REG) + op->k), 1)

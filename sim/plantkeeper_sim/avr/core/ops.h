@@ -12,4 +12,5 @@ static const uint8_t op_cycles[OP_COUNT] = {
 #define H(name, cycles) cycles,
 #include "handlers.def"
 };
+_Static_assert(OP_COUNT <= 256, "avr_op.handler is a byte");
 #endif
