@@ -74,6 +74,8 @@ def _watch(process: subprocess.Popen[bytes]) -> Run:
                 started_s = spent_s
     if started_s is None:
         raise RunError(f"never started; it said {bytes(said)!r}")
+    if spent_s <= started_s:
+        raise RunError("start and end were heard at once: too short to be timed, give more --passes")
     return Run(None, spent_s - started_s, checksum_in(bytes(said)))
 
 
