@@ -2,7 +2,7 @@
 
 Pure: five ledgers in, a verdict out. The ledgers are what each place on a reading's way says of it:
 the sensors, the board (`!taken` on serial), the wire (a POST that was answered 200), PostgreSQL, and the
-backend's journal. The law and its findings: docs/harness.md.
+backend's journal. The law and its findings: docs/harness.md; why so: docs/decisions/0009-conservation-check.md.
 """
 
 from __future__ import annotations

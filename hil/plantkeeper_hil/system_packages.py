@@ -28,11 +28,13 @@ class Need:
         what: name for people.
         present: tells whether it is there.
         packages: Debian packages that bring it.
+        optional: what is asked for can do without it; it is installed where that is allowed, else only named.
     """
 
     what: str
     present: Callable[[], bool]
     packages: tuple[str, ...]
+    optional: bool = False
 
 
 def _program(*names: str) -> Callable[[], bool]:
@@ -70,12 +72,18 @@ NGINX_ECHO = Need(
     ("libnginx-mod-http-echo",),
 )
 WRK = Need("wrk (load generator)", _program("wrk"), ("wrk",))
+QEMU_AVR = Need(
+    "QEMU's AVR machine (the emulator benchmark compares with it)",
+    _program("qemu-system-avr"),
+    ("qemu-system-misc",),
+    optional=True,
+)
 
 GROUPS: Mapping[str, tuple[Need, ...]] = {
     "emulator": (C_COMPILER,),
     "firmware": (AVR_TOOLCHAIN, AVR_LIBC, ARDUINO_CORE),
     "tests": (C_COMPILER, CXX_COMPILER, AVR_TOOLCHAIN, AVR_LIBC, ARDUINO_CORE, SIMAVR, NGINX, NGINX_ECHO, WRK),
-    "bench": (C_COMPILER, AVR_TOOLCHAIN, AVR_LIBC, SIMAVR),
+    "bench": (C_COMPILER, AVR_TOOLCHAIN, AVR_LIBC, SIMAVR, QEMU_AVR),
     "bench-gateway": (C_COMPILER, NGINX, NGINX_ECHO, WRK),
 }
 
@@ -94,7 +102,7 @@ def install_command(packages: Iterable[str]) -> str:
 
 
 def ensure(needs: Iterable[Need], *, perhaps: Iterable[Need] = (), say: Callable[[str], None]) -> None:
-    """Meet the needs, installing packages where this process may.
+    """Meet the needs, installing packages where this process may; optional ones that stay away are said.
 
     Args:
         needs: what must be there; `GROUPS` has the usual sets.
@@ -106,6 +114,16 @@ def ensure(needs: Iterable[Need], *, perhaps: Iterable[Need] = (), say: Callable
         MissingPackagesError: something is missing and cannot be installed from here.
     """
     lacking = missing(needs)
+    _ensure([need for need in lacking if not need.optional], perhaps=perhaps, say=say)
+    for need in lacking:
+        if need.optional:
+            try:
+                _ensure([need], perhaps=(), say=say)
+            except MissingPackagesError as error:
+                say(f"going on without {need.what}: {error}")
+
+
+def _ensure(lacking: list[Need], *, perhaps: Iterable[Need], say: Callable[[str], None]) -> None:
     if not lacking:
         return
     packages, names = _packages(lacking), _names(lacking)

@@ -213,6 +213,40 @@ def test_skip_over_adiw(pair: Pair, toolbox: Toolbox, skip: int, word: int) -> N
     assert (theirs.pc, theirs.cycles) == (6, 3), "simavr is right by now: take this exception away"
 
 
+@pytest.mark.parametrize(
+    ("word", "pointer", "loaded"),
+    [(0x9151, 30, 30), (0x9159, 28, 28), (0x915D, 26, 26), (0x9152, 31, 30), (0x915A, 29, 28), (0x915E, 27, 26)],
+    ids=["LD r21, Z+", "Y+", "X+", "LD r21, -Z", "-Y", "-X"],
+)
+def test_load_from_the_pointers_own_register(
+    pair: Pair, toolbox: Toolbox, word: int, pointer: int, loaded: int
+) -> None:
+    """Z+ is read before it moves, -Z after it has moved ("(i) Rd ← (Z), Z ← Z+1", "Z ← Z-1, (ii) Rd ← (Z)").
+
+    simavr reads before in both.
+    """
+    ours = pair.program(word.to_bytes(2, "little") + bytes(4))
+    low = pointer & ~1
+    ours.put(toolbox.random_state(Random(word)).with_pointer(low, pointer))
+    ours.step()
+    assert ours.mcu.registers[21] == loaded
+    moved = pointer + (1 if loaded == pointer else -1)
+    assert ours.mcu.registers[low] == moved
+
+
+@pytest.mark.parametrize("word", [0x9351, 0x9359, 0x935D], ids=["ST Z+, r21", "Y+", "X+"])
+def test_store_to_the_pointers_own_register(pair: Pair, toolbox: Toolbox, word: int) -> None:
+    """ "(i) (Z) ← Rr, Z ← Z+1": the moved pointer comes last."""
+    image = word.to_bytes(2, "little") + bytes(4)
+    low = {1: 30, 9: 28, 13: 26}[word & 15]
+    for pointer in (low, low + 1):
+        start = toolbox.random_state(Random(word)).with_pointer(low, pointer)
+        mine, theirs = pair.step(pair.program(image), start)
+        assert mine.pointer(low) == pointer + 1
+        assert theirs is not None
+        assert not mine.difference(theirs)
+
+
 # In a program SLEEP would wait for what never comes, and SPM stops ours.
 NOT_IN_PROGRAMS = ("SLEEP", "SPM")
 

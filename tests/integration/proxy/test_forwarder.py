@@ -143,9 +143,9 @@ def test_what_the_backend_never_takes_is_parked_and_named(
     post(2)
     forwarder = start_forwarder()
     wait_for(lambda: delivered(backend) == [(1, '"1-2"')], "the next reading's delivery")
+    wait_for(lambda: execute("SELECT count(*) FROM outbox") == [(0,)], "the outbox to be empty")
     parked = execute("SELECT device_id, light, attempts, error LIKE 'the backend answered 400%' FROM dead_letter")
     assert parked == [(1, 1.0, 1, True)]
-    assert execute("SELECT count(*) FROM outbox") == [(0,)]
     assert 'device 1, reading 1, key "1-1": parked' in forwarder.log.read_text()
 
 

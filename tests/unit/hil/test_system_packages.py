@@ -81,6 +81,20 @@ def test_root_installs_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     assert said == ["installing Debian packages for a thing: thing"]
 
 
+def test_without_an_optional_thing_it_goes_on_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("os.geteuid", lambda: 1000)
+    monkeypatch.setattr(shutil, "which", lambda _name: "/usr/bin/apt-get")
+    said: list[str] = []
+    extra = Need("an extra", lambda: False, ("extra",), optional=True)
+    system_packages.ensure([extra], say=said.append)
+    assert [line.splitlines()[0] for line in said] == [
+        "going on without an extra: missing: an extra. Install them with:"
+    ]
+    assert "sudo apt-get install --no-install-recommends extra" in said[0]
+    with pytest.raises(MissingPackagesError, match="missing: a frobnicator"):
+        system_packages.ensure([extra, ABSENT], say=said.append)
+
+
 def test_an_unknown_group_is_refused() -> None:
     for words in (["nonsense"], [], ["--perhaps", "firmware"], ["emulator", "--perhaps", "nonsense"]):
         assert system_packages.main(words) == 2

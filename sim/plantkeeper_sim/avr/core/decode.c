@@ -140,7 +140,6 @@ static void decode_io(avr_op *op, uint16_t w)
 
 static void decode_one(avr_op *op, uint16_t w, uint16_t next, uint32_t at)
 {
-    op->word = w;
     switch (w >> 12) {
     case 0x0: decode_0(op, w); break;
     case 0x1: case 0x2:
@@ -182,25 +181,53 @@ static int skips(uint8_t handler)
     return handler == OP_CPSE || handler == OP_SBRC || handler == OP_SBRS || handler == OP_SBIC || handler == OP_SBIS;
 }
 
-/* Pairs that compilers emit together, run by one handler. */
-static uint8_t fuse(uint8_t first, uint8_t second)
+static int words_of(const avr_op *op) { return op->single == OP_LDS || op->single == OP_STS ? 2 : 1; }
+
+/* What stands at `op` and can run as one: its handler, the longest first; else its own. */
+static uint8_t fuse(const avr_op *op)
 {
-    static const uint8_t pairs[][3] = {
-        {OP_ADD, OP_ADC, OP_F_ADD_ADC},     {OP_ADC, OP_ADC, OP_F_ADC_ADC},     {OP_SUBI, OP_SBCI, OP_F_SUBI_SBCI},
-        {OP_CP, OP_CPC, OP_F_CP_CPC},       {OP_CPI, OP_CPC, OP_F_CPI_CPC},     {OP_LDI, OP_LDI, OP_F_LDI_LDI},
-        {OP_MOVW, OP_MOVW, OP_F_MOVW_MOVW}, {OP_DEC, OP_BRNE, OP_F_DEC_BRNE},   {OP_SUB, OP_SBC, OP_F_SUB_SBC},
-        {OP_LSR, OP_ROR, OP_F_LSR_ROR},     {OP_ROR, OP_ROR, OP_F_ROR_ROR},     {OP_CP, OP_BRNE, OP_F_CP_BRNE},
-        {OP_CP, OP_BREQ, OP_F_CP_BREQ},     {OP_CPI, OP_BRNE, OP_F_CPI_BRNE},   {OP_CPI, OP_BREQ, OP_F_CPI_BREQ},
-        {OP_CPC, OP_BRNE, OP_F_CPC_BRNE},   {OP_CPC, OP_BREQ, OP_F_CPC_BREQ},   {OP_CP, OP_BRCS, OP_F_CP_BRCS},
-        {OP_CP, OP_BRCC, OP_F_CP_BRCC},     {OP_CPC, OP_BRCS, OP_F_CPC_BRCS},   {OP_CPC, OP_BRCC, OP_F_CPC_BRCC},
-        {OP_CPI, OP_BRCS, OP_F_CPI_BRCS},   {OP_CPI, OP_BRCC, OP_F_CPI_BRCC},   {OP_SBIW, OP_BRNE, OP_F_SBIW_BRNE},
-        {OP_EOR, OP_EOR, OP_F_EOR_EOR},     {OP_MOV, OP_MOV, OP_F_MOV_MOV},     {OP_SUBI, OP_BRNE, OP_F_SUBI_BRNE},
-        {OP_CPC, OP_CPC, OP_F_CPC_CPC},     {OP_SBC, OP_SBC, OP_F_SBC_SBC},     {OP_SBCI, OP_SBCI, OP_F_SBCI_SBCI},
-        {OP_ADIW, OP_RJMP, OP_F_ADIW_RJMP}, {OP_SBRC, OP_RJMP, OP_F_SBRC_RJMP}, {OP_SBRS, OP_RJMP, OP_F_SBRS_RJMP},
+    static const uint8_t fused[][8] = { /* handler, number of instructions, instructions */
+#define H(name, cycles)
+#define E(name, cycles)
+#define F2(a, b) {OP_F_##a##_##b, 2, OP_##a, OP_##b},
+#define F3(a, b, c) {OP_F_##a##_##b##_##c, 3, OP_##a, OP_##b, OP_##c},
+#define F4(a, b, c, d) {OP_F_##a##_##b##_##c##_##d, 4, OP_##a, OP_##b, OP_##c, OP_##d},
+#define F5(a, b, c, d, e) {OP_F_##a##_##b##_##c##_##d##_##e, 5, OP_##a, OP_##b, OP_##c, OP_##d, OP_##e},
+#define B2(a, b) F2(a, b)
+#define B3(a, b, c) F3(a, b, c)
+#define B4(a, b, c, d) F4(a, b, c, d)
+#define B5(a, b, c, d, e) F5(a, b, c, d, e)
+#define B6(a, b, c, d, e, f) {OP_F_##a##_##b##_##c##_##d##_##e##_##f, 6, OP_##a, OP_##b, OP_##c, OP_##d, OP_##e, OP_##f},
+#define W2(a, b) F2(a, b)
+#define J2(a, b) F2(a, b)
+#include "handlers.def"
     };
-    for (size_t i = 0; i < sizeof pairs / sizeof pairs[0]; i++)
-        if (pairs[i][0] == first && pairs[i][1] == second) return pairs[i][2];
-    return 0;
+    for (size_t i = 0; i < sizeof fused / sizeof fused[0]; i++) {
+        const avr_op *next = op;
+        int at = 0;
+        while (at < fused[i][1] && next->single == fused[i][2 + at]) next += words_of(next), at++;
+        if (at == fused[i][1]) return fused[i][0];
+    }
+    return op->single;
+}
+
+static int ends_block(uint8_t handler)
+{
+    static const uint8_t ends[OP_COUNT] = {
+#define H(name, cycles) 0,
+#define E(name, cycles) 1,
+#include "handlers.def"
+    };
+    return ends[handler];
+}
+
+/* At most 49 152 cycles, where all of the flash were LPM: they fit. */
+static void measure_blocks(avr_op *ops)
+{
+    for (uint32_t at = FLASH_WORDS; at-- > 0;) {
+        avr_op *op = &ops[at];
+        op->run = (uint16_t)(op_cycles[op->single] + (ends_block(op->single) ? 0 : op[words_of(op)].run));
+    }
 }
 
 void avr_decode(struct avr_flash *flash)
@@ -210,7 +237,6 @@ void avr_decode(struct avr_flash *flash)
         avr_op *op = &flash->ops[at];
         if (at >= words) {
             op->single = op->handler = OP_OUTSIDE;
-            op->word = 0xFFFF;
             continue;
         }
         uint32_t after = (at + 1) & (FLASH_WORDS - 1);
@@ -222,11 +248,9 @@ void avr_decode(struct avr_flash *flash)
     }
     /* Falling off the end of a full flash, at most by a skip over a two-word instruction. */
     for (uint32_t at = FLASH_WORDS; at < FLASH_WORDS + 3; at++)
-        flash->ops[at] = (avr_op){.handler = OP_OUTSIDE, .single = OP_OUTSIDE, .word = 0xFFFF};
-    for (uint32_t at = 0; at + 1 < words; at++) {
-        uint8_t fused = fuse(flash->ops[at].single, flash->ops[at + 1].single);
-        if (fused) flash->ops[at].handler = fused;
-    }
+        flash->ops[at] = (avr_op){.handler = OP_OUTSIDE, .single = OP_OUTSIDE};
+    for (uint32_t at = 0; at < words; at++) flash->ops[at].handler = fuse(&flash->ops[at]);
+    measure_blocks(flash->ops);
 }
 
 AVR_EXPORT avr_flash *avr_flash_new(const uint8_t *image, uint32_t bytes, uint64_t id)

@@ -67,7 +67,7 @@ typedef struct {
     uint8_t single;  /* this instruction alone */
     uint8_t a, b;
     uint16_t k;
-    uint16_t word;
+    uint16_t run; /* cycles from here to the end of the block, its last instruction included */
 } avr_op;
 
 struct avr_flash {
