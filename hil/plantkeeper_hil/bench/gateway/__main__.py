@@ -41,6 +41,7 @@ QUICK = Plan(rounds=3, duration_s=2.0, offered_s=5.0, drain_s=8.0, backlog=100_0
 def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, print, write; 1 where something could not be measured that can be here."""
     options = _parser().parse_args(arguments)
+    options.out = options.out.resolve()
     console = Console(stderr=True, highlight=False, soft_wrap=True, markup=False)
     begin_s = time.monotonic()
 
@@ -69,19 +70,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 except HilError as error:
                     say(f"error: {name}: {error}")
                     failures.append(f"{name}: {error}")
+                save(
+                    options.out, rows, failures, quick=options.quick
+                )  # so that nothing later can lose what is measured
+            result = medians(rows)
+            report.show(result, targets(result), Console(width=max(Console().width, report.WIDTH)))
+            say(f"{options.out} written")
     except HilError as error:
         say(f"error: {error}")
         return 1
-    result = medians(rows)
-    judged = targets(result)
-    report.show(result, judged, Console(width=max(Console().width, report.WIDTH)))
-    report.write(options.out, [row.as_dict() for row in result])
-    report.write(
-        options.out.with_name(f"{options.out.stem}-ratios.json"),
-        {"targets": [target.as_dict() for target in judged], "failures": failures, "quick": options.quick},
-    )
-    say(f"{options.out} written")
     return 1 if failures else 0
+
+
+def save(out: Path, rows: Sequence[Row], failures: Sequence[str], *, quick: bool) -> None:
+    """Write the medians to `out`, and floors and goals beside it."""
+    result = medians(rows)
+    report.write(out, [row.as_dict() for row in result])
+    judged = [target.as_dict() for target in targets(result)]
+    ratios = {"targets": judged, "failures": list(failures), "quick": quick}
+    report.write(out.with_name(f"{out.stem}-ratios.json"), ratios)
 
 
 def plan_of(options: argparse.Namespace) -> Plan:
