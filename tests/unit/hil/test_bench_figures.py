@@ -117,7 +117,7 @@ def test_a_round_ends_with_the_best_rate_that_was_flat(limit: float) -> None:
     found = climb(100.0, offer_at)
     assert found.extra["flat"]
     assert found.accepted_per_s == max(rate for rate in offered if rate <= limit)
-    assert len(offered) <= 4
+    assert len(offered) <= 6
     if limit >= 100:
         assert found.accepted_per_s > limit / UP
 

@@ -22,7 +22,7 @@ from plantkeeper_hil.bench.gateway.scenarios.base import describe, observe
 SCENARIO = "steady delivery"
 STEADY = "steady_per_s"
 STEPS = 5
-CLIMB_PROBES = 4
+CLIMB_PROBES = 6
 UP, DOWN = 1.15, 0.75
 LOAD_S = 4.0
 BACKLOG_S = 0.1  # of offered readings may be on their way at the end: 2.5 % of a load
