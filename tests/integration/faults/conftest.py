@@ -1,0 +1,105 @@
+"""A world and a trial for each fault; one PostgreSQL of their own for all faults of a worker, since some stop it."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+
+import pytest
+
+from plantkeeper_hil.faults.report import FaultResult
+from plantkeeper_hil.faults.reporter import note
+from plantkeeper_hil.faults.trial import Size, Trial
+from plantkeeper_hil.faults.world import World, WorldOptions
+from plantkeeper_hil.stack.postgres import Postgres
+
+_databases = count(1)
+_sharers = pytest.StashKey[int]()
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Every test of a fault is integration and slow; and they share the run's readings."""
+    here = [item for item in items if item.path.parent == Path(__file__).parent]
+    for item in here:
+        item.add_marker(pytest.mark.integration)
+        item.add_marker(pytest.mark.slow)
+    config.stash[_sharers] = sum(item.get_closest_marker("fault") is not None for item in here)
+
+
+@pytest.fixture(scope="session")
+def server() -> Iterator[Postgres]:
+    """PostgreSQL, for faults to break; each mends it."""
+    with tempfile.TemporaryDirectory(prefix="plantkeeper-test-") as folder:
+        running = Postgres(Path(folder) / "pg", log_dir=Path(folder))
+        running.start()
+        yield running
+        running.stop()
+
+
+@pytest.fixture(scope="session")
+def migrated(server: Postgres, plantkeeper_db: Callable[..., "subprocess.CompletedProcess[str]"]) -> str:
+    """The name of a migrated database that others are copies of."""
+    done = plantkeeper_db("migrate", dsn=server.create_database("migrated"))
+    assert done.returncode == 0, done.stderr
+    return "migrated"
+
+
+@pytest.fixture
+def dsn(server: Postgres, migrated: str) -> str:
+    """A database of the test's own."""
+    return server.create_database(f"fault{next(_databases)}", template=migrated)
+
+
+@pytest.fixture
+def size(pytestconfig: pytest.Config) -> Size:
+    """The run's readings, divided among its faults."""
+    wanted, sharers = pytestconfig.getoption("--faults-readings"), max(1, pytestconfig.stash[_sharers])
+    return Size(-(-wanted // sharers), pytestconfig.getoption("--faults-full"), pytestconfig.getoption("--hil-seed"))
+
+
+@pytest.fixture
+def make_world(dsn: str, size: Size, tmp_path: Path) -> Iterator[Callable[..., World]]:
+    """Starts a world; settings are WorldOptions'."""
+    made: list[World] = []
+
+    def make(**settings: object) -> World:
+        options = {"dsn": dsn, "folder": tmp_path, "devices": size.devices, **settings}
+        made.append(World(WorldOptions(**options)))  # type: ignore[arg-type] # a dataclass checks nothing
+        made[-1].start()
+        return made[-1]
+
+    yield make
+    for world in made:
+        world.close()
+
+
+@pytest.fixture
+def make_trial(
+    request: pytest.FixtureRequest, size: Size, make_world: Callable[..., World]
+) -> Iterator[Callable[..., Trial]]:
+    """Starts a world and its load; settings are WorldOptions', and `answer_timeout_s`."""
+    fault = request.path.stem.removeprefix("test_")
+    properties = request.node.user_properties
+    note(properties, FaultResult(fault, "failed"))  # until it has figures
+    made: list[Trial] = []
+
+    def make(*, answer_timeout_s: float = 4.0, **settings: object) -> Trial:
+        def take(result: FaultResult) -> None:
+            note(properties, result)
+
+        world = make_world(**settings)
+        made.append(Trial(fault, world, size, note=take, answer_timeout_s=answer_timeout_s))
+        return made[-1]
+
+    yield make
+    for trial in made:
+        trial.close()
+
+
+@pytest.fixture
+def trial(make_trial: Callable[..., Trial]) -> Trial:
+    """A world with nothing special about it, and its load."""
+    return make_trial()
