@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 BOOT = 3
-# light repeats after 2000 numbers and humidity after 101; both together after 202 000, since these have no common factor
+# light repeats after 2000 numbers and humidity after 101; both together after 202 000: the two have no common factor
 LIGHTS, HUMIDITIES = 2000, 101
 READINGS_A_DEVICE = LIGHTS * HUMIDITIES
 TEMPERATURES = 1250  # tenths of a degree from -40: one a device

@@ -191,7 +191,7 @@ class Load:
             self.ledger.add(sent)
         sent.posts += 1
         connection = socket.socket()
-        connection.setblocking(False)
+        connection.settimeout(0)  # never block
         post = _Post(connection, board, sent, now_s + self._answer_timeout_s)
         descriptor = connection.fileno()
         self._posts[descriptor] = post

@@ -35,9 +35,7 @@ class Reporter:
         before = self._results.get(report.nodeid)
         failed = report.failed or (before is not None and before.outcome == "failed")
         if report.when == "call" or failed or report.skipped:
-            self._results[report.nodeid] = replace(
-                FaultResult(**found), outcome="failed" if failed else report.outcome
-            )
+            self._results[report.nodeid] = replace(FaultResult(**found), outcome="failed" if failed else report.outcome)
 
     def pytest_terminal_summary(self) -> None:
         """Write and print the report."""

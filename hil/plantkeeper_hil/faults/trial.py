@@ -15,6 +15,9 @@ from plantkeeper_hil.faults.load import Load
 from plantkeeper_hil.faults.report import FaultResult
 from plantkeeper_hil.faults.world import World, wait_for
 
+FAULT_COUNT = 1_000_000
+CLOCK_S = 0.01  # between the answer's way and the journal's clock
+
 
 @dataclass(frozen=True)
 class Size:
@@ -66,9 +69,7 @@ class Trial:
         self.world, self.size, self._fault, self._note = world, size, fault, note
         seed = f"{size.seed} {fault}"
         self.random = random.Random(seed)
-        self.load = Load(
-            world.gateway_port.address, fleet(size.devices), seed=seed, answer_timeout_s=answer_timeout_s
-        )
+        self.load = Load(world.gateway_port.address, fleet(size.devices), seed=seed, answer_timeout_s=answer_timeout_s)
         self._started_s = time.monotonic()
 
     def allow(self, share: float) -> None:
@@ -90,6 +91,46 @@ class Trial:
         threading.Event().wait(seconds)  # not for something to happen: that time passes is the fault
         self.load.check()
         return seconds
+
+    def backend_fault(self, name: str, *, full: float, short: float, **settings: Any) -> int:
+        """Let the backend have a fault for so many seconds while boards go on, and mend it.
+
+        Returns:
+            How many requests met it.
+        """
+        self.reach(0.2)
+        self.allow(0.4)
+        self.wait(0.3)
+        self.world.fault(name, count=FAULT_COUNT, **settings)
+        self.allow(0.8)
+        self.hold(full=full, short=short)
+        met = FAULT_COUNT - self.world.faults_left()
+        self.wait(0.8)  # boards do not notice
+        self.world.mend()
+        self.reach(1.0)
+        assert set(self.load.answers) == {"200"}, f"boards were to notice nothing, but got {dict(self.load.answers)}"
+        return met
+
+    def retry_after_is_honoured(self, status: int, *, after_s: int) -> None:
+        """Let the backend ask for a pause with a status and Retry-After, more than once; it must get it.
+
+        Raises:
+            AssertionError: a device was sent for within the pause that was asked for it.
+        """
+        self.reach(0.2)
+        self.world.fault("status", count=8, status=status, retry_after_s=after_s)
+        self.reach(0.8)
+        wait_for(lambda: self.world.faults_left() == 0, "the fault's end", timeout_s=self.size.patience_s)
+        asked_s: dict[int, float] = {}
+        refusals = 0
+        for entry in self.world.journal():
+            device_id = int(entry["path"].rpartition("/")[2])
+            early_s = asked_s.get(device_id, entry["monotonic_s"]) - entry["monotonic_s"]
+            assert early_s <= 0, f"device {device_id} was sent for {early_s:.2f} s before Retry-After"
+            if entry["status"] == status:
+                refusals += 1
+                asked_s[device_id] = entry["monotonic_s"] + after_s - CLOCK_S
+        assert refusals == 8
 
     def wait_until_applied(self, *, more: int) -> None:
         """Wait until the backend has carried out so many more requests."""

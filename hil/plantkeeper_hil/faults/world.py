@@ -13,7 +13,6 @@ from typing import Any
 
 import psycopg2
 import requests
-import trustme
 
 from plantkeeper_hil.errors import FaultRunError
 from plantkeeper_hil.faults.ledger import Ledger

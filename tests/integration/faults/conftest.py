@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
@@ -40,7 +41,7 @@ def server() -> Iterator[Postgres]:
 
 
 @pytest.fixture(scope="session")
-def migrated(server: Postgres, plantkeeper_db: Callable[..., "subprocess.CompletedProcess[str]"]) -> str:
+def migrated(server: Postgres, plantkeeper_db: Callable[..., subprocess.CompletedProcess[str]]) -> str:
     """The name of a migrated database that others are copies of."""
     done = plantkeeper_db("migrate", dsn=server.create_database("migrated"))
     assert done.returncode == 0, done.stderr
@@ -80,18 +81,24 @@ def make_world(dsn: str, size: Size, tmp_path: Path) -> Iterator[Callable[..., W
 def make_trial(
     request: pytest.FixtureRequest, size: Size, make_world: Callable[..., World]
 ) -> Iterator[Callable[..., Trial]]:
-    """Starts a world and its load; settings are WorldOptions', and `answer_timeout_s`."""
+    """Starts a world and its load; settings are WorldOptions', and:
+
+    answer_timeout_s: how long a board waits.
+    unknown: so many of the devices are not known to the backend.
+    readings: at least so many, however short the run.
+    """
     fault = request.path.stem.removeprefix("test_")
     properties = request.node.user_properties
     note(properties, FaultResult(fault, "failed"))  # until it has figures
     made: list[Trial] = []
 
-    def make(*, answer_timeout_s: float = 4.0, **settings: object) -> Trial:
+    def make(*, answer_timeout_s: float = 4.0, unknown: int = 0, readings: int = 1, **settings: object) -> Trial:
         def take(result: FaultResult) -> None:
             note(properties, result)
 
-        world = make_world(**settings)
-        made.append(Trial(fault, world, size, note=take, answer_timeout_s=answer_timeout_s))
+        world = make_world(**{"devices": size.devices - unknown, **settings})
+        enough = replace(size, readings=max(size.readings, readings))
+        made.append(Trial(fault, world, enough, note=take, answer_timeout_s=answer_timeout_s))
         return made[-1]
 
     yield make

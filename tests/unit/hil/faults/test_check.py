@@ -114,7 +114,10 @@ def test_one_post_stored_twice_is_duplicated(run: tuple[Ledger, Journal], data: 
 def test_swapped_readings_of_a_device_are_reordered(run: tuple[Ledger, Journal], data: st.DataObject) -> None:
     ledger, journal = run
     pairs = [
-        (i, j) for i, a in enumerate(journal) for j in range(i + 1, len(journal)) if a["sensor_id"] == journal[j]["sensor_id"]
+        (i, j)
+        for i, a in enumerate(journal)
+        for j in range(i + 1, len(journal))
+        if a["sensor_id"] == journal[j]["sensor_id"]
     ]
     assume(pairs)
     i, j = data.draw(st.sampled_from(pairs))
@@ -125,7 +128,9 @@ def test_swapped_readings_of_a_device_are_reordered(run: tuple[Ledger, Journal],
     assert (earlier.device_id, earlier.number) in {(f.device_id, f.number) for f in verdict.findings}
 
 
-@given(perfect_runs(), st.data(), st.sampled_from(["temperature", "humidity", "light"]), st.sampled_from([None, -1, 0.5]))
+@given(
+    perfect_runs(), st.data(), st.sampled_from(["temperature", "humidity", "light"]), st.sampled_from([None, -1, 0.5])
+)
 def test_a_changed_value_is_altered(
     run: tuple[Ledger, Journal], data: st.DataObject, name: str, change: float | None
 ) -> None:
