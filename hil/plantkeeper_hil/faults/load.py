@@ -28,7 +28,8 @@ FINAL = {400, 404, 405, 413, 422}  # to a good reading, these are a bug of the g
 RETRY_S = (0.02, 0.1)  # boards wait longer; a load presses
 POLL_S = 0.02
 TICK_S = 0.05
-ANSWER = re.compile(rb"HTTP/1\.1 ([0-9]{3}) [^\r\n]*\r\n(?:.*\r\n)?Content-Length: ([0-9]+)\r\n.*?\r\n\r\n", re.DOTALL)
+STATUS = re.compile(rb"HTTP/1\.1 ([0-9]{3}) ")
+LENGTH = re.compile(rb"\r\nContent-Length: ([0-9]+)(?:\r\n|$)")  # in exactly this case: boards compare so
 
 
 def request_of(sent: Sent, host: str) -> bytes:
@@ -45,10 +46,11 @@ def request_of(sent: Sent, host: str) -> bytes:
 
 def status_of(answer: bytes) -> int | None:
     """The status of an answer, once all of it is there; None before."""
-    match = ANSWER.match(answer)
-    if match is None or len(answer) < match.end() + int(match[2]):
+    head, end, body = answer.partition(b"\r\n\r\n")
+    status, length = STATUS.match(head), LENGTH.search(head)
+    if not end or status is None or length is None or len(body) < int(length[1]):
         return None
-    return int(match[1])
+    return int(status[1])
 
 
 @dataclass(slots=True)
@@ -142,10 +144,10 @@ class Load:
 
     def stop(self) -> Ledger:
         """End it; what is on its way counts as sent and not acknowledged."""
-        if self._thread.is_alive():
+        if not self._stopping:
             self._stopping = True
             os.write(self._wake_write, b"\0")
-            self._thread.join(timeout=10)
+            self._thread.join()
             for post in self._posts.values():
                 post.connection.close()
             self._posts.clear()

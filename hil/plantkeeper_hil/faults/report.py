@@ -46,7 +46,7 @@ class FaultResult:
     wall_s: float = 0.0
     answers: Mapping[str, int] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
-    findings: Sequence[str] = ()
+    findings: Sequence[str] = field(default_factory=list)
 
     @classmethod
     def of(

@@ -156,7 +156,7 @@ class Trial:
             verdict,
             wall_s=time.monotonic() - self._started_s,
             answers=self.load.answers,
-            notes=notes,
+            notes={**notes, "cpu_s": self.world.cpu_s()},
         )
         self._note(result)
         breaches = "\n".join(map(str, verdict.findings[:20]))

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import psutil
 import psycopg2
 import requests
 
@@ -163,6 +164,11 @@ class World:
     def journal_length(self) -> int:
         """How many requests that were."""
         return self._journal.read_bytes().count(b"\n") if self._journal.exists() else 0
+
+    def cpu_s(self) -> dict[str, float]:
+        """Seconds of CPU that each running process has used."""
+        used = {name: psutil.Process(service.pid).cpu_times() for name, service in self._services.items()}
+        return {name: round(times.user + times.system, 2) for name, times in used.items()}
 
     def execute(self, query: str, *arguments: Any) -> list[tuple[Any, ...]]:
         """Ask the database, on a connection of its own, since PostgreSQL is one of the things that break."""

@@ -18,16 +18,14 @@ from plantkeeper_hil.faults.world import World, WorldOptions
 from plantkeeper_hil.stack.postgres import Postgres
 
 _databases = count(1)
-_sharers = pytest.StashKey[int]()
 
 
-def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Every test of a fault is integration and slow; and they share the run's readings."""
-    here = [item for item in items if item.path.parent == Path(__file__).parent]
-    for item in here:
-        item.add_marker(pytest.mark.integration)
-        item.add_marker(pytest.mark.slow)
-    config.stash[_sharers] = sum(item.get_closest_marker("fault") is not None for item in here)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Everything here is slow, and starts processes."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.integration)
+            item.add_marker(pytest.mark.slow)
 
 
 @pytest.fixture(scope="session")
@@ -55,10 +53,11 @@ def dsn(server: Postgres, migrated: str) -> str:
 
 
 @pytest.fixture
-def size(pytestconfig: pytest.Config) -> Size:
-    """The run's readings, divided among its faults."""
-    wanted, sharers = pytestconfig.getoption("--faults-readings"), max(1, pytestconfig.stash[_sharers])
-    return Size(-(-wanted // sharers), pytestconfig.getoption("--faults-full"), pytestconfig.getoption("--hil-seed"))
+def size(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Size:
+    """The run's readings, divided among the faults that were chosen."""
+    sharers = sum(item.get_closest_marker("fault") is not None for item in request.session.items)
+    readings = -(-pytestconfig.getoption("--faults-readings") // max(1, sharers))
+    return Size(readings, pytestconfig.getoption("--faults-full"), pytestconfig.getoption("--hil-seed"))
 
 
 @pytest.fixture
