@@ -15,6 +15,7 @@ from plantkeeper_hil.faults.impostor import Impostor
 from plantkeeper_hil.faults.port import Port
 from plantkeeper_sim.backend import tls
 
+pytestmark = pytest.mark.integration
 REQUEST = b"PATCH /api/v1/sensors/1 HTTP/1.1\r\n\r\n"
 
 

@@ -15,6 +15,7 @@ from plantkeeper_hil.faults.ledger import fleet
 from plantkeeper_hil.faults.load import Load, status_of
 from plantkeeper_hil.stack.service import listening_socket
 
+pytestmark = pytest.mark.integration
 GOOD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 21\r\n\r\n" + b'{"message":"stored"}\n'
 BUSY = b"HTTP/1.1 503 Service Unavailable\r\nRetry-After: 5\r\nContent-Length: 2\r\n\r\n{}"
 BAD = b"HTTP/1.1 400 Bad Request\r\nContent-Length: 2\r\n\r\n{}"
