@@ -12,7 +12,7 @@ from plantkeeper_hil.faults.impostor import Impostor
 from plantkeeper_hil.faults.trial import Trial
 from plantkeeper_hil.faults.world import World, wait_for
 
-ATTEMPTS = 3
+ATTEMPTS = 2
 ALARM_TIMEOUT_S = 60.0
 GAUGE = "plantkeeper_certificate_ok"
 

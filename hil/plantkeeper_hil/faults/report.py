@@ -17,7 +17,7 @@ from plantkeeper_hil.faults.check import Verdict
 
 BREACHES = tuple(kind.value for kind in Kind)
 SUMS = ("acknowledged", *BREACHES, "repeats", "parked", "unpromised", "overtaken", "wall_s")
-FINDINGS_KEPT = 20
+FINDINGS_KEPT, FINDINGS_SHOWN = 20, 3
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def print_table(report: Mapping[str, Any]) -> None:
     console = Console(width=150)
     console.print(table(report))
     for figures in report["faults"].values():
-        for finding in figures["findings"]:
+        for finding in figures["findings"][:FINDINGS_SHOWN]:
             console.print(Text(finding, style="red"))
 
 
