@@ -109,7 +109,9 @@ def table(report: Mapping[str, Any]) -> Table:
     for fault, figures in report["faults"].items():
         made.add_row(fault, *(_cell(name, figures[name]) for name in columns), _outcome(figures["outcome"]))
     made.add_section()
-    total = "kept" if report["passed"] else "NOT KEPT"
+    outcomes = {figures["outcome"] for figures in report["faults"].values()}
+    broken = any(report[name] for name in BREACHES) or "failed" in outcomes
+    total = "kept" if report["passed"] else "NOT KEPT" if broken else "incomplete"
     made.add_row("all", *(_cell(name, report[name]) for name in columns), _outcome(total))
     return made
 

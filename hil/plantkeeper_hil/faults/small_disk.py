@@ -1,8 +1,12 @@
-"""A disk of a few megabytes (a tmpfs) that can be filled up, for a database to live on. Needs the right to mount."""
+"""A disk of a few megabytes (a tmpfs) that can be filled up, for a database to live on.
+
+Mounted where one may mount; else a folder of `/dev/shm` where that is small, as in containers (64 MB).
+"""
 
 from __future__ import annotations
 
 import contextlib
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -12,6 +16,9 @@ from plantkeeper_hil.errors import FaultRunError
 
 BALLAST = "ballast"
 CHUNK = b"\0" * 4096
+SHARED_MEMORY = Path("/dev/shm")  # noqa: S108 - not for secrets
+SHARED_MEMORY_LIMIT_BYTES = 256 * 2**20  # filling up more would take memory that others need
+ROOM_BYTES = 32 * 2**20
 
 
 class SmallDisk:
@@ -40,29 +47,37 @@ class SmallDisk:
 
 @contextlib.contextmanager
 def small_disk(*, megabytes: int) -> Iterator[SmallDisk]:
-    """Mount one, and unmount it at the end.
+    """Have one, and be rid of it at the end.
+
+    Args:
+        megabytes: its size where it is mounted.
 
     Raises:
-        FaultRunError: we may not mount here; says what to do.
+        FaultRunError: it cannot be had here; says why.
     """
     with tempfile.TemporaryDirectory(prefix="plantkeeper-disk-") as folder:
         command = ["mount", "-t", "tmpfs", "-o", f"size={megabytes}m,mode=0777", "plantkeeper", folder]
-        try:
-            mounted = subprocess.run(command, capture_output=True, text=True, check=False)
-        except OSError as error:
-            raise FaultRunError(f"no program mount: {error}") from error
-        if mounted.returncode != 0:
-            raise FaultRunError(f"may not mount a tmpfs ({mounted.stderr.strip()}); run as root, outside a container")
-        try:
-            yield SmallDisk(Path(folder))
-        finally:
-            subprocess.run(["umount", "--lazy", folder], check=True)
+        mounted = subprocess.run(command, capture_output=True, text=True, check=False)
+        if mounted.returncode == 0:
+            try:
+                yield SmallDisk(Path(folder))
+            finally:
+                subprocess.run(["umount", "--lazy", folder], check=True)
+            return
+    with _small_shared_memory(mounted.stderr.strip()) as disk:
+        yield disk
 
 
-def may_mount() -> bool:
-    """Whether a tmpfs can be mounted here."""
-    try:
-        with small_disk(megabytes=1):
-            return True
-    except FaultRunError:
-        return False
+@contextlib.contextmanager
+def _small_shared_memory(why: str) -> Iterator[SmallDisk]:
+    if not SHARED_MEMORY.is_dir():
+        raise FaultRunError(f"may not mount a tmpfs ({why}), and there is no {SHARED_MEMORY}")
+    usage = shutil.disk_usage(SHARED_MEMORY)
+    if usage.total > SHARED_MEMORY_LIMIT_BYTES or usage.free < ROOM_BYTES:
+        raise FaultRunError(
+            f"may not mount a tmpfs ({why}), and {SHARED_MEMORY} with {usage.total} bytes, {usage.free} free, "
+            "is too large or too full to be filled up; run as root, outside a container"
+        )
+    with tempfile.TemporaryDirectory(prefix="plantkeeper-disk-", dir=SHARED_MEMORY) as folder:
+        Path(folder).chmod(0o755)
+        yield SmallDisk(Path(folder))

@@ -48,11 +48,18 @@ def test_a_verdict_becomes_figures() -> None:
     assert (made.wall_s, made.answers, made.notes, made.findings) == (1.23, {"200": 9}, {"kills": 2}, [])
 
 
-def test_the_table_shows_each_fault_and_the_verdict() -> None:
+def rendered(results: list[FaultResult]) -> str:
     console = Console(width=150, record=True, file=StringIO())
-    console.print(table(summary([GOOD, replace(OTHER, lost=4)], seed=7, wanted=100)))
-    text = console.export_text()
+    console.print(table(summary(results, seed=7, wanted=100)))
+    return console.export_text()
+
+
+def test_the_table_shows_each_fault_and_the_verdict() -> None:
+    text = rendered([GOOD, replace(OTHER, lost=4)])
     assert "seed 7" in text
     assert "NOT KEPT" in text
+    assert "incomplete" in rendered([replace(GOOD, outcome="skipped"), OTHER])
+    assert "NOT KEPT" in rendered([replace(GOOD, outcome="failed"), OTHER])
+    assert "NOT KEPT" not in rendered([GOOD, OTHER])
     [line] = [line for line in text.splitlines() if line.startswith("│ b ")]
     assert [cell.strip() for cell in line.split("│")[1:4]] == ["b", "40", "4"]
