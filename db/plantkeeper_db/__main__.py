@@ -6,8 +6,11 @@ import argparse
 import os
 import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 
-from plantkeeper_db import schema
+from sqlalchemy.engine import Connection
+
+from plantkeeper_db import partitions, schema
 from plantkeeper_db.connection import connect
 from plantkeeper_db.devices import parse_devices
 from plantkeeper_db.errors import DatabaseCommandError, UsageError
@@ -15,6 +18,7 @@ from plantkeeper_db.seed import seed
 
 DSN_VARIABLE = "PLANTKEEPER_DATABASE_DSN"
 ERROR_STATUS, PENDING_STATUS = 2, 3
+MOST_MONTHS = 1200
 
 
 def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> int:
@@ -34,9 +38,22 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("status", parents=[common], help="say which revision the schema has; status 3: not the newest")
     commands.add_parser("migrate", parents=[common], help="bring the schema up to date")
+    ahead = commands.add_parser("partitions", parents=[common], help="make the coming months' partitions of readings")
+    ahead.add_argument("--ahead", type=_months, default=12, help="months after this one (default 12)")
+    retention = commands.add_parser("retention", parents=[common], help="drop old months of readings")
+    retention.add_argument("--keep-months", type=_months, required=True, help="whole months to keep besides this one")
+    retention.add_argument("--dry-run", action="store_true", help="only say what would be dropped")
     seeding = commands.add_parser("seed", parents=[common], help="make devices known")
     seeding.add_argument("--devices", default="1", help="ids, such as 1-3,7 (default 1)")
     return parser
+
+
+def _months(text: str) -> int:
+    """A number of months."""
+    months = int(text)
+    if not 0 <= months <= MOST_MONTHS:
+        raise ValueError(text)
+    return months
 
 
 def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
@@ -45,18 +62,39 @@ def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     if not dsn:
         raise UsageError(f"no database named; set {DSN_VARIABLE} or give --dsn, such as postgresql://user@host/name")
     with connect(dsn) as connection:
-        if options.command == "status":
-            now = schema.status(connection)
-            print(f"schema revision: {now.current or 'none'}")
-            print(f"newest revision: {now.head}")
-            print(f"pending: {', '.join(now.pending) or 'nothing'}")
-            return 0 if now.up_to_date else PENDING_STATUS
-        if options.command == "migrate":
-            before = schema.migrate(connection)
-            print(f"applied: {', '.join(before.pending) or 'nothing, the schema is up to date'}")
-        else:
-            print(f"added {seed(connection, ids)} of {len(ids)} devices")
+        match options.command:
+            case "status":
+                return _status(connection)
+            case "migrate":
+                before = schema.migrate(connection)
+                print(f"applied: {', '.join(before.pending) or 'nothing, the schema is up to date'}")
+            case "partitions":
+                made = partitions.make_ahead(connection, today=datetime.now(UTC).date(), months=options.ahead)
+                print(f"made: {', '.join(made) or 'nothing, all are there'}")
+            case "retention":
+                _retention(connection, options)
+            case _:
+                print(f"added {seed(connection, ids)} of {len(ids)} devices")
     return 0
+
+
+def _status(connection: Connection) -> int:
+    now = schema.status(connection)
+    print(f"schema revision: {now.current or 'none'}")
+    print(f"newest revision: {now.head}")
+    print(f"pending: {', '.join(now.pending) or 'nothing'}")
+    return 0 if now.up_to_date else PENDING_STATUS
+
+
+def _retention(connection: Connection, options: argparse.Namespace) -> None:
+    today = datetime.now(UTC).date()
+    done = partitions.drop_old(connection, today=today, keep_months=options.keep_months, dry_run=options.dry_run)
+    verb = "would drop" if options.dry_run else "dropped"
+    for name, readings in done.dropped.items():
+        print(f"{verb} {name}: {readings} readings")
+    for name, why in done.kept.items():
+        print(f"kept {name}: {why}")
+    print(f"{verb} {len(done.dropped)} partitions and {done.keys} keys")
 
 
 if __name__ == "__main__":

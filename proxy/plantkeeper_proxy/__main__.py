@@ -1,20 +1,22 @@
-"""`plantkeeper-proxy serve | forward | settings`."""
+"""`plantkeeper-proxy serve | forward | device | deadletter | settings`."""
 
 from __future__ import annotations
 
 import argparse
 import logging
 import os
-import random
 import re
-import signal
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from plantkeeper_proxy import deadletters, device_cli
+from plantkeeper_proxy.authenticity import policy
 from plantkeeper_proxy.errors import GatewayError
 from plantkeeper_proxy.settings import forwarder_settings, gateway_settings
+from plantkeeper_proxy.store import ReadingStore
+from plantkeeper_proxy.vault import Vault, has_master_key, master_keys
 
 ERROR_STATUS = 2
 
@@ -29,6 +31,10 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
             _serve(options.listen_fd, environment)
         elif options.command == "forward":
             _forward(options.ready_file, environment)
+        elif options.command == "device":
+            device_cli.run(options, environment)
+        elif options.command == "deadletter":
+            return _deadletter(options, environment)
         else:
             _print_settings(environment)
     except GatewayError as error:
@@ -44,6 +50,8 @@ def _parser() -> argparse.ArgumentParser:
     serve.add_argument("--listen-fd", type=int, help="descriptor of a listening socket, inherited from the parent")
     forward = commands.add_parser("forward", help="forward stored readings to the backend")
     forward.add_argument("--ready-file", type=Path, help="file to make once the outbox is watched")
+    device_cli.add_parser(commands)
+    deadletters.add_parser(commands)
     commands.add_parser("settings", help="print the settings as they were understood, secrets hidden")
     return parser
 
@@ -51,31 +59,26 @@ def _parser() -> argparse.ArgumentParser:
 def _serve(listen_fd: int | None, environment: Mapping[str, str]) -> None:
     from plantkeeper_proxy.server import run  # noqa: PLC0415 - the forwarder does without a web server
 
-    run(gateway_settings(environment), listen_fd)
+    rules = policy(environment)
+    # without a master key no signature can be checked, which is no trouble while none is asked for
+    needs_key = not rules.legacy.firsts or has_master_key(environment)
+    vault = Vault(master_keys(environment)) if needs_key else Vault.without_keys()
+    run(gateway_settings(environment), listen_fd, policy=rules, vault=vault)
 
 
 def _forward(ready_file: Path | None, environment: Mapping[str, str]) -> None:
-    from plantkeeper_proxy.forward import Forwarder  # noqa: PLC0415 - the web server does without the forwarder
-    from plantkeeper_proxy.outbox import Outbox  # noqa: PLC0415
-    from plantkeeper_proxy.upstream import Upstream  # noqa: PLC0415
+    from plantkeeper_proxy.forwarder import run  # noqa: PLC0415 - the web server does without the forwarder
 
-    settings = forwarder_settings(environment)
-    upstream = Upstream(
-        settings.backend_url,
-        ca=settings.backend_ca,
-        token=settings.backend_token,
-        timeout_s=settings.backend_timeout_s,
-    )
-    forwarder = Forwarder(
-        lambda: Outbox(settings.database_dsn),
-        upstream,
-        connections=settings.connections,
-        random=random.SystemRandom().random,
-        ready=ready_file.touch if ready_file is not None else lambda: None,
-    )
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda _number, _frame: forwarder.stop())
-    forwarder.run()
+    run(forwarder_settings(environment), ready=ready_file.touch if ready_file is not None else lambda: None)
+
+
+def _deadletter(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    store = ReadingStore(gateway_settings(environment).database_dsn)
+    try:
+        store.check()
+        return deadletters.run(options, store)
+    finally:
+        store.close()
 
 
 def _print_settings(environment: Mapping[str, str]) -> None:

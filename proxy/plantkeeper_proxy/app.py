@@ -12,8 +12,9 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from plantkeeper_proxy import ingest
+from plantkeeper_proxy.authenticity import Policy, Refused, examine
 from plantkeeper_proxy.errors import MessageError, StoreError, TooLargeError
-from plantkeeper_proxy.message import BODY_LIMIT, Reading, parse_reading
+from plantkeeper_proxy.message import BODY_LIMIT, parse_reading
 
 log = logging.getLogger(__name__)
 
@@ -21,14 +22,14 @@ log = logging.getLogger(__name__)
 class Store(Protocol):
     """What the application needs of `store.ReadingStore`."""
 
-    def store(self, reading: Reading) -> ingest.Stored:
+    def store(self, submission: ingest.Submission) -> ingest.Outcome:
         """Commit a reading."""
 
     def check(self) -> None:
         """Raise StoreError where readings cannot be taken."""
 
 
-def create_app(store: Store) -> Flask:
+def create_app(store: Store, policy: Policy) -> Flask:
     """The application.
 
     Args:
@@ -39,8 +40,13 @@ def create_app(store: Store) -> Flask:
 
     @app.post(ingest.PATH)
     def sensor_data() -> Response:
-        reading = parse_reading(request.get_data(cache=False), request.headers.get("Idempotency-Key"))
-        return written(ingest.answer_to(reading, store.store(reading)))
+        body = request.get_data(cache=False)
+        headers = {name.lower(): value for name, value in request.headers.items()}
+        reading = parse_reading(body, headers.get("idempotency-key"))
+        claim = examine(policy, reading, method=request.method, path=request.path, headers=headers, body=body)
+        outcome = claim if isinstance(claim, Refused) else store.store(ingest.Submission(reading, claim))
+        log_outcome(outcome, request.remote_addr)
+        return written(ingest.answer_to(reading, outcome))
 
     @app.get("/healthz")
     def healthz() -> Response:
@@ -90,3 +96,9 @@ def log_refusal(reason: MessageError | StoreError, address: str | None) -> None:
         log.warning("refused a request from %s: %s", address, reason)
     else:
         log.error("a reading from %s was not stored: %s", address, reason)
+
+
+def log_outcome(outcome: ingest.Outcome, address: str | None) -> None:
+    """Say in the log that a board was refused for who it is."""
+    if isinstance(outcome, Refused):
+        log.warning("refused a request from %s: %s: %s", address, outcome.reason, outcome.message)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from plantkeeper_proxy.backoff import delay_s
 
 FAILURES_TO_OPEN = 5
+LONGEST_PROBE_S = 30.0
 
 
 class Breaker:
@@ -28,20 +29,20 @@ class Breaker:
         return self._failures >= self._failures_to_open
 
     def may_send(self, now_s: float, on_their_way: int, limit: int) -> int:
-        """How many devices may be sent for now.
+        """How many more readings may be sent now.
 
         Args:
             now_s: monotonic time.
-            on_their_way: devices that are being sent for.
+            on_their_way: readings that are being sent.
             limit: how many at most.
         """
         if not self.is_open:
             return max(0, limit - on_their_way)
         return 1 if on_their_way == 0 and now_s >= self._probe_at_s else 0
 
-    def probe_in_s(self, now_s: float) -> float:
-        """Seconds until the next probe may go; 0 where the breaker is closed."""
-        return max(0.0, self._probe_at_s - now_s) if self.is_open else 0.0
+    def next_s(self) -> float:
+        """When the next probe may go (monotonic time); 0 where the breaker is closed."""
+        return self._probe_at_s if self.is_open else 0.0
 
     def succeeded(self) -> None:
         """The backend answered as one that is well does."""
@@ -55,5 +56,7 @@ class Breaker:
             asked_s: what it asked for (Retry-After).
         """
         self._failures += 1
-        beyond = self._failures - self._failures_to_open + 1
-        self._probe_at_s = now_s + delay_s(max(1, beyond), self._random(), asked_s=asked_s)
+        if self.is_open:
+            probes = self._failures - self._failures_to_open + 1
+            pause_s = min(LONGEST_PROBE_S, delay_s(probes, self._random()))
+            self._probe_at_s = now_s + max(pause_s, min(asked_s or 0.0, 300.0))

@@ -1,9 +1,13 @@
 """Every error of the gateway.
 
 GatewayError
+├── UsageError          a command's words do not fit together
 ├── SettingsError       a setting is missing or makes no sense
 ├── MessageError        a request is not a reading; the sender is told why
 │   └── TooLargeError   its body is over the limit
+├── SignatureError      a request is not signed as the profile asks; the sender is told what is wrong with its form
+├── VaultError          a device key cannot be encrypted or decrypted
+├── DeviceKeyError      a command about device keys cannot be carried out
 └── StoreError          PostgreSQL cannot take or give readings now
     └── OverloadedError more readings wait than may
 """
@@ -11,6 +15,10 @@ GatewayError
 
 class GatewayError(Exception):
     """Base of all errors of the gateway."""
+
+
+class UsageError(GatewayError):
+    """A command's words do not fit together, or name what is not there."""
 
 
 class SettingsError(GatewayError):
@@ -23,6 +31,18 @@ class MessageError(GatewayError):
 
 class TooLargeError(MessageError):
     """A request's body is over the limit."""
+
+
+class SignatureError(GatewayError):
+    """A request is not signed as the profile asks."""
+
+
+class VaultError(GatewayError):
+    """A device key cannot be encrypted or decrypted."""
+
+
+class DeviceKeyError(GatewayError):
+    """A command about device keys cannot be carried out."""
 
 
 class StoreError(GatewayError):

@@ -1,205 +1,326 @@
-"""The forwarder: takes lanes of devices, sends their oldest readings, settles what became of them.
+"""The forwarder: takes lanes of devices, sends their oldest readings, writes down what became of them.
 
-A lane belongs to one forwarder at a time, and a device's readings are sent one after the other: so they arrive in
-order, however many forwarders run. A reading leaves the outbox only after the backend's 200 was read; a crash in
-between repeats it, with the same key, once the dead forwarder's claim has run out.
+A lane belongs to one forwarder at a time, and a device's next reading is sent only once it is written down that the
+backend has the last one. So readings arrive in order, however many forwarders run, and a crash repeats at most the
+newest reading that the backend has of a device, which changes nothing there.
 """
 
 from __future__ import annotations
 
-import contextlib
+import asyncio
 import logging
-import os
-import queue
-import select
 import time
+from collections import deque
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from typing import Protocol
 
+from plantkeeper_proxy.agenda import Agenda
 from plantkeeper_proxy.breaker import Breaker
+from plantkeeper_proxy.delivery import Delivered, Outcome, Retry
 from plantkeeper_proxy.errors import StoreError
-from plantkeeper_proxy.lane import Report, work
-from plantkeeper_proxy.outbox import Claim, Outbox, Settlement
+from plantkeeper_proxy.lane import Lane, State, consequence
+from plantkeeper_proxy.outbox import Dead, Outbox, Pause
+from plantkeeper_proxy.tally import Tally
 from plantkeeper_proxy.upstream import Upstream
 
-LONGEST_WAIT_S = 30.0  # looks at the whole outbox so often, should a notification get lost
+SCAN_EVERY_S = 30.0  # looks at the whole outbox so often, should a notification get lost
+REPORT_EVERY_S = 15.0
+REPORT_SOONEST_S = 1.0
 RECONNECT_S = 1.0
-READINGS_A_CLAIM = 50
+MARGIN_S = 2.0
+READINGS_A_LOOK = 8
 log = logging.getLogger(__name__)
 
 
+class Connect(Protocol):
+    """Opens the outbox."""
+
+    async def __call__(self, news: Callable[[set[int] | None], None], lost: Callable[[], None]) -> Outbox:
+        """As `Outbox.open`."""
+
+
 class Forwarder:
-    """Forwards until told to stop.
+    """Forwards until told to stop. To be made and run within one event loop.
 
     Args:
         connect: opens the outbox.
         upstream: the backend.
-        connections: devices that are sent for at once.
+        connections: readings on their way at once, each of another device.
+        unknown_sensor_attempts: so many failed attempts at a sensor that the backend does not know are enough.
         random: 0 ≤ random() < 1, for the jitter of pauses.
         ready: called once the outbox is watched.
-        monotonic_s: a clock.
+        monotonic_s, epoch_s: clocks.
     """
 
     def __init__(
         self,
-        connect: Callable[[], Outbox],
+        connect: Connect,
         upstream: Upstream,
         *,
         connections: int,
+        unknown_sensor_attempts: int,
         random: Callable[[], float],
         ready: Callable[[], None] = lambda: None,
         monotonic_s: Callable[[], float] = time.monotonic,
+        epoch_s: Callable[[], float] = time.time,
     ) -> None:
-        self._connect, self._upstream, self._random, self._ready = connect, upstream, random, ready
-        self._connections, self._monotonic_s = connections, monotonic_s
-        self._lease_s = upstream.longest_attempt_s + 5.0
+        self._connect, self._upstream, self._ready = connect, upstream, ready
+        self._connections, self._unknown_sensor_attempts = connections, unknown_sensor_attempts
+        self._random, self._monotonic_s, self._epoch_s = random, monotonic_s, epoch_s
+        self._attempt_s = upstream.timeout_s + MARGIN_S
+        self._lease_s = 2 * self._attempt_s
         self._breaker = Breaker(random)
-        self._due_s: dict[int, float] = {}  # devices that may have something to send, and from when on
-        self._busy: set[int] = set()
-        self._done: queue.SimpleQueue[Report] = queue.SimpleQueue()
-        self._scan_at_s = 0.0
-        self._stopping = self._fenced = False
-        self._wake_read, self._wake_write = os.pipe()
-        os.set_blocking(self._wake_read, False)
-        os.set_blocking(self._wake_write, False)
+        self.tally = Tally()
+        self._agenda = Agenda()
+        self._lanes: dict[int, Lane] = {}
+        self._leases: dict[int, float] = {}  # until when a lane is ours for sure, by our own clock
+        self._results: list[tuple[Lane, Outcome]] = []
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._sending = 0
+        self._scan_at_s = self._report_at_s = self._reported_s = 0.0
+        self._stopping = False
+        self._wake = asyncio.Event()
 
     def stop(self) -> None:
-        """Finish what is on its way, then let `run` return. May be called from a signal handler."""
+        """Finish what is on its way, give all lanes back, then let `run` return."""
         self._stopping = True
-        self._wake()
+        self._wake.set()
 
-    def run(self) -> None:
+    async def run(self) -> None:
         """Forward until `stop`; survives a database that comes and goes."""
-        with ThreadPoolExecutor(self._connections, thread_name_prefix="upstream") as pool:
+        try:
             while not self._stopping:
                 try:
-                    self._forward(pool)
+                    await self._forward()
                 except StoreError as error:
                     log.error("forwarding pauses: %s", error)  # noqa: TRY400 - the message says it all
-                    self._wait(None, RECONNECT_S)
-
-    def _forward(self, pool: ThreadPoolExecutor) -> None:
-        """Forward over one connection to the outbox, until it fails or `stop`."""
-        outbox = self._connect()
-        try:
-            outbox.listen()
-            self._ready()
-            self._scan_at_s = 0.0
-            while not self._stopping or self._busy:
-                self._dispatch(outbox, pool)
-                if self._done.empty():
-                    self._wait(outbox, self._next_in_s())
-                self._settle(outbox)
+                    await self._nap(RECONNECT_S)
         finally:
-            self._abandon()
+            await asyncio.gather(*self._tasks)
+
+    async def _forward(self) -> None:
+        """Forward over one connection to the database, until it fails or `stop`."""
+        self._scan_at_s = 0.0
+        outbox = await self._connect(self._hear, self._wake.set)
+        try:
+            await self._settle(outbox)  # what came back while there was no database
+            self._ready()
+            while not self._stopping or self._sending or self._results:
+                await self._settle(outbox)
+                await self._take(outbox)
+                self._send()
+                await self._report(outbox)
+                await self._nap(self._next_in_s())
+                outbox.check()
+            await outbox.release()
+        finally:
             outbox.close()
 
-    def _dispatch(self, outbox: Outbox, pool: ThreadPoolExecutor) -> None:
-        """Claim the lanes of devices that are due, and send for them."""
-        now_s = self._monotonic_s()
-        if now_s >= self._scan_at_s:
-            self._scan_at_s = now_s + LONGEST_WAIT_S
-            self._notice(outbox.waiting_devices())
-        free = 0 if self._stopping else self._breaker.may_send(now_s, len(self._busy), self._connections)
-        due = [device_id for device_id, due_s in self._due_s.items() if due_s <= now_s and device_id not in self._busy]
-        if not free or not due:
+    # ---- what became of readings -------------------------------------------------------------------------------
+
+    async def _settle(self, outbox: Outbox) -> None:
+        """Write down what became of the readings that were answered, then go on with their lanes."""
+        results = self._results[:]
+        if not results:
             return
-        claims, others = outbox.claim(due[:free], lease_s=self._lease_s, limit=READINGS_A_CLAIM)
-        for device_id, free_in_s in others.items():
-            self._due_s[device_id] = now_s + max(free_in_s, 0.05)
-        empty = [Settlement(claim.device_id) for claim in claims if not claim.readings]
-        if empty:
-            outbox.settle(empty)
-        for claim in claims:
-            del self._due_s[claim.device_id]
-            if claim.readings:
-                self._busy.add(claim.device_id)
-                pool.submit(self._work, claim, now_s + self._lease_s)
+        found = [
+            (
+                lane,
+                consequence(
+                    lane.readings[0],
+                    lane.attempts,
+                    outcome,
+                    random=self._random(),
+                    unknown_sensor_attempts=self._unknown_sensor_attempts,
+                ),
+            )
+            for lane, outcome in results
+        ]
+        delivered = [lane.readings[0] for lane, step in found if isinstance(step, Delivered)]
+        dead = [step for _, step in found if isinstance(step, Dead)]
+        pauses = [step for _, step in found if isinstance(step, Pause)]
+        # a success after failures: the lane's count starts again
+        pauses_done = [
+            Pause(lane.device_id, 0, 0.0, None) for lane, step in found if lane.attempts and not isinstance(step, Pause)
+        ]
 
-    def _work(self, claim: Claim, lease_until_s: float) -> None:
-        """In a thread of the pool: HTTP only."""
-        safe_until_s = lease_until_s - self._upstream.longest_attempt_s
+        if delivered:
+            await outbox.delivered(delivered)
+        if dead:
+            await outbox.park(dead)
+        if pauses or pauses_done:
+            await outbox.pause([*pauses, *pauses_done])
+        del self._results[: len(results)]
+        now_s, epoch_s = self._monotonic_s(), self._epoch_s()
+        for lane, step in found:
+            reading = lane.readings[0]
+            if isinstance(step, Pause):
+                self._leases.pop(lane.device_id, None)  # given back
+                self.tally.retried += 1
+                log.warning(
+                    "%s: attempt %s failed, next in %.1f s: %s", reading, step.attempts, step.delay_s, step.error
+                )
+                self._put_back(lane, now_s + step.delay_s)
+                continue
+            if isinstance(step, Dead):
+                self.tally.dead += 1
+                log.error("%s: parked after %s attempts: %s", reading, step.attempts, step.error)
+            else:
+                self.tally.count_delivery(epoch_s - reading.received_s)
+            if lane.attempts:
+                self._leases.pop(lane.device_id, None)  # it was given back with its count
+                lane.more = True
+                self._put_back(lane, now_s)
+                continue
+            lane.readings.popleft()
+            lane.state = State.READY
+            if not lane.readings:
+                del self._lanes[lane.device_id]
+                if lane.more:
+                    self._agenda.put(lane.device_id, now_s)
 
-        def keep_on() -> bool:
-            """An attempt may be begun while it is sure to end within our claim."""
-            return not self._fenced and not self._stopping and self._monotonic_s() <= safe_until_s
-
-        try:
-            report = work(claim, self._upstream.send, keep_on=keep_on, random=self._random())
-        except Exception:  # a bug here must not stop the device for ever
-            log.exception("device %s", claim.device_id)
-            failed = Settlement(claim.device_id, attempts=claim.attempts + 1, delay_s=60.0)
-            report = Report(failed, more=False, backend_failed=None, backend_answered=False)
-        self._done.put(report)
-        self._wake()
-
-    def _settle(self, outbox: Outbox) -> None:
-        """Write down what became of the claims that came back."""
-        reports: list[Report] = []
-        while not self._done.empty():
-            reports.append(self._done.get())
-        if not reports:
-            return
-        now_s = self._monotonic_s()
-        for report in reports:
-            self._busy.discard(report.settlement.device_id)
-            self._count(report, now_s)
-        outbox.settle(report.settlement for report in reports)
-        for report in reports:
-            device_id = report.settlement.device_id
-            if report.more:
-                self._due_s[device_id] = now_s
-            elif report.settlement.error is not None:
-                self._due_s[device_id] = now_s + report.settlement.delay_s
-
-    def _count(self, report: Report, now_s: float) -> None:
+    def _count(self, outcome: Outcome) -> None:
         """Tell the breaker how the backend does."""
-        if report.backend_failed is not None:
-            was_open = self._breaker.is_open
-            self._breaker.failed(now_s, report.backend_failed.after_s)
-            if self._breaker.is_open and not was_open:
-                log.warning("the backend is down: one probe at a time from now on")
-        elif report.backend_answered:
+        was_open = self._breaker.is_open
+        alarms = dict(self.tally.alarms)
+        if isinstance(outcome, Retry) and not outcome.device_only:
+            self._breaker.failed(self._monotonic_s(), outcome.after_s)
             if self._breaker.is_open:
-                log.warning("the backend is back")
+                alarms["backend"] = outcome.error
+                if not was_open:
+                    log.error("the backend is down: one probe at a time from now on: %s", outcome.error)
+            if outcome.untrusted:
+                alarms["certificate"] = outcome.error
+        else:
             self._breaker.succeeded()
+            alarms = {}
+            if was_open:
+                log.warning("the backend is back")
+                self._scan_at_s = 0.0
+        if alarms != self.tally.alarms:
+            self.tally.alarms = alarms
+            self._report_at_s = 0.0
 
-    def _next_in_s(self) -> float:
-        """How long nothing needs to be done, unless there is news."""
+    def _put_back(self, lane: Lane, due_s: float) -> None:
+        del self._lanes[lane.device_id]
+        self._agenda.put(lane.device_id, due_s)
+
+    # ---- lanes -------------------------------------------------------------------------------------------------
+
+    async def _take(self, outbox: Outbox) -> None:
+        """Take lanes of devices that are due, with their oldest readings."""
         now_s = self._monotonic_s()
-        waits_s = [self._scan_at_s - now_s]
-        if self._breaker.may_send(now_s, len(self._busy), self._connections):
-            waits_s += [due_s - now_s for device_id, due_s in self._due_s.items() if device_id not in self._busy]
-        elif self._breaker.is_open and not self._busy:
-            waits_s.append(self._breaker.probe_in_s(now_s))
-        return max(0.0, min(waits_s))
+        if self._stopping:
+            return
+        if now_s >= self._scan_at_s:
+            self._scan_at_s = now_s + SCAN_EVERY_S
+            self._leases = {device_id: until_s for device_id, until_s in self._leases.items() if until_s > now_s}
+            self._notice(await outbox.waiting_devices())
+            for lane in self._lanes.values():  # older ones may be there anew: an operator had dead letters sent again
+                lane.forget_all_but_the_oldest()
+        free = self._breaker.may_send(now_s, len(self._lanes), self._connections)
+        due: list[int] = []
+        for device_id in self._agenda.take(now_s, free):
+            if device_id in self._lanes:
+                self._lanes[device_id].more = True
+            else:
+                due.append(device_id)
+        if not due:
+            return
+        held = {device_id: 0 for device_id in due if self._leases.get(device_id, 0.0) - now_s > self._attempt_s}
+        wanted = [device_id for device_id in due if device_id not in held]
+        attempts = {**held, **(await self._claim(outbox, wanted) if wanted else {})}
+        if not attempts:
+            return
+        waiting = await outbox.oldest(list(attempts), READINGS_A_LOOK)
+        for device_id, readings in waiting.items():
+            if readings:
+                more = len(readings) == READINGS_A_LOOK
+                self._lanes[device_id] = Lane(device_id, deque(readings), attempts[device_id], more)
+
+    async def _claim(self, outbox: Outbox, devices: list[int]) -> dict[int, int]:
+        """Claim lanes; returns the failed attempts of those that are ours now. The others come up again in time."""
+        now_s = self._monotonic_s()
+        claims = await outbox.claim(devices, lease_s=self._lease_s)
+        if claims.unknown:
+            await outbox.make_lanes(claims.unknown)
+            for device_id in claims.unknown:
+                self._agenda.put(device_id, now_s)
+        for device_id, free_in_s in claims.taken_by_others.items():
+            self._agenda.put(device_id, now_s + max(free_in_s, 0.05))
+        for device_id in claims.attempts:
+            self._leases[device_id] = now_s + self._lease_s
+        return dict(claims.attempts)
+
+    def _send(self) -> None:
+        """Send the oldest reading of each lane that is ready, as far as the backend is well."""
+        now_s = self._monotonic_s()
+        for lane in [lane for lane in self._lanes.values() if lane.state is State.READY]:
+            ours = self._leases.get(lane.device_id, 0.0) - now_s >= self._attempt_s
+            if self._stopping or not ours or not self._breaker.may_send(now_s, self._sending, self._connections):
+                self._put_back(lane, now_s)
+                continue
+            lane.state = State.SENDING
+            self._sending += 1
+            task = asyncio.get_running_loop().create_task(self._attempt(lane))
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _attempt(self, lane: Lane) -> None:
+        try:
+            outcome = await self._upstream.send(lane.readings[0])
+        except Exception as error:  # a bug must not stop the device for ever
+            log.exception("%s", lane.readings[0])
+            outcome = Retry(f"internal error: {error!r}", after_s=60.0, device_only=False)
+        self._sending -= 1
+        lane.state = State.ANSWERED
+        self._results.append((lane, outcome))
+        self._count(outcome)
+        self._wake.set()
+
+    # ---- news and time -----------------------------------------------------------------------------------------
+
+    def _hear(self, devices: set[int] | None) -> None:
+        """There are new readings."""
+        if devices is None:
+            self._scan_at_s = 0.0
+        else:
+            self._notice(devices)
+        self._wake.set()
 
     def _notice(self, devices: set[int]) -> None:
         now_s = self._monotonic_s()
         for device_id in devices:
-            self._due_s.setdefault(device_id, now_s)
-
-    def _abandon(self) -> None:
-        """After a lost connection: let what is on its way come back; unmarked, it will be sent again."""
-        self._fenced = True
-        while self._busy:
-            self._busy.discard(self._done.get().settlement.device_id)
-        self._fenced = False
-        self._due_s.clear()
-
-    def _wait(self, outbox: Outbox | None, timeout_s: float) -> None:
-        """Sleep until there is news of the outbox, of a claim on its way, or of the time."""
-        sources = [self._wake_read, *([] if outbox is None else [outbox.fileno()])]
-        readable, _, _ = select.select(sources, [], [], timeout_s)
-        if self._wake_read in readable:
-            os.read(self._wake_read, 4096)
-        if outbox is not None:
-            news = outbox.news()
-            if news is None:
-                self._scan_at_s = 0.0
+            lane = self._lanes.get(device_id)
+            if lane is not None:
+                lane.more = True
             else:
-                self._notice(news)
+                self._agenda.put(device_id, now_s)
 
-    def _wake(self) -> None:
-        with contextlib.suppress(BlockingIOError):  # it is awake already
-            os.write(self._wake_write, b"\0")
+    def _next_in_s(self) -> float:
+        """How long nothing needs to be done, unless there is news."""
+        now_s = self._monotonic_s()
+        if self._results or any(lane.state is State.READY for lane in self._lanes.values()):
+            return 0.0
+        next_s = min(self._scan_at_s, max(self._report_at_s, self._reported_s + REPORT_SOONEST_S))
+        if self._breaker.may_send(float("inf"), len(self._lanes), self._connections):
+            next_s = min(next_s, max(self._agenda.next_s(), self._breaker.next_s()))
+        return max(0.0, next_s - now_s)
+
+    async def _nap(self, timeout_s: float) -> None:
+        """Sleep until there is something new, or the time has come."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    async def _report(self, outbox: Outbox) -> None:
+        """Say how it goes, not too often."""
+        now_s = self._monotonic_s()
+        if now_s < max(self._report_at_s, self._reported_s + REPORT_SOONEST_S):
+            return
+        self._reported_s, self._report_at_s = now_s, now_s + REPORT_EVERY_S
+        self.tally.certificate_expires_s = self._upstream.certificate_expires_s
+        await outbox.report(self.tally.counters(), self.tally.alarms)

@@ -16,8 +16,9 @@ from urllib.parse import urlsplit
 from werkzeug.test import create_environ, run_wsgi_app
 
 from plantkeeper_proxy import ingest
-from plantkeeper_proxy.app import log_refusal
-from plantkeeper_proxy.batch import Batcher, Outcome
+from plantkeeper_proxy.app import log_outcome, log_refusal
+from plantkeeper_proxy.authenticity import Policy, Refused, examine
+from plantkeeper_proxy.batch import Batcher
 from plantkeeper_proxy.errors import MessageError, StoreError
 from plantkeeper_proxy.http_protocol import Request, Respond, Response, response_of
 from plantkeeper_proxy.message import parse_reading
@@ -32,11 +33,12 @@ class Gateway:
 
     Args:
         batcher: stores readings.
+        policy: who must sign.
         others: the Flask application, for every other request.
     """
 
-    def __init__(self, batcher: Batcher, others: WSGIApplication) -> None:
-        self._batcher, self._others = batcher, others
+    def __init__(self, batcher: Batcher, policy: Policy, others: WSGIApplication) -> None:
+        self._batcher, self._policy, self._others = batcher, policy, others
         self._threads = ThreadPoolExecutor(FLASK_THREADS, thread_name_prefix="flask")
 
     def __call__(self, request: Request, respond: Respond) -> None:
@@ -52,23 +54,33 @@ class Gateway:
         self._threads.shutdown(wait=True)
 
     def _take(self, request: Request, respond: Respond) -> None:
-        try:
-            reading = parse_reading(request.body, request.headers.get("idempotency-key"))
-
-            def done(outcome: Outcome) -> None:
-                if isinstance(outcome, StoreError):
-                    refuse(outcome)
-                else:
-                    respond(response_of(ingest.answer_to(reading, outcome)))
-
-            def refuse(error: MessageError | StoreError) -> None:
-                log_refusal(error, request.address)
-                respond(response_of(ingest.answer_to_error(error)))
-
-            self._batcher.submit(reading, done)
-        except (MessageError, StoreError) as error:
+        def refuse(error: MessageError | StoreError) -> None:
             log_refusal(error, request.address)
             respond(response_of(ingest.answer_to_error(error)))
+
+        def done(outcome: ingest.Outcome | StoreError) -> None:
+            if isinstance(outcome, StoreError):
+                refuse(outcome)
+            else:
+                log_outcome(outcome, request.address)
+                respond(response_of(ingest.answer_to(reading, outcome)))
+
+        try:
+            reading = parse_reading(request.body, request.headers.get("idempotency-key"))
+            claim = examine(
+                self._policy,
+                reading,
+                method=request.method,
+                path=ingest.PATH,
+                headers=request.headers,
+                body=request.body,
+            )
+            if isinstance(claim, Refused):
+                done(claim)
+            else:
+                self._batcher.submit(ingest.Submission(reading, claim), done)
+        except (MessageError, StoreError) as error:
+            refuse(error)
 
 
 def call_wsgi(application: WSGIApplication, request: Request) -> Response:

@@ -10,6 +10,7 @@ import json
 from dataclasses import dataclass
 from enum import Enum
 
+from plantkeeper_proxy.authenticity import Claim, Refused
 from plantkeeper_proxy.errors import MessageError, OverloadedError, StoreError, TooLargeError
 from plantkeeper_proxy.message import Reading
 
@@ -23,6 +24,17 @@ class Stored(Enum):
     NEW = "new"
     REPEATED = "repeated"
     KEY_REUSED = "key reused"
+
+
+Outcome = Stored | Refused
+
+
+@dataclass(frozen=True, slots=True)
+class Submission:
+    """A reading to be stored, and who says it is."""
+
+    reading: Reading
+    claim: Claim
 
 
 @dataclass(frozen=True)
@@ -47,12 +59,18 @@ def _json(fields: dict[str, str]) -> bytes:
 TAKEN = Answer(200, _json({"message": "stored"}))
 
 
-def answer_to(reading: Reading, stored: Stored) -> Answer:
+def answer_to(reading: Reading, outcome: Outcome) -> Answer:
     """The answer once it is known what became of a reading; a repeat is answered as the first time."""
-    if stored is Stored.KEY_REUSED:
+    if isinstance(outcome, Refused):
+        return refusal(outcome.status, outcome.message, outcome.reason, _retry_after_s(outcome.status))
+    if outcome is Stored.KEY_REUSED:
         said = f'Idempotency-Key "{reading.key}" was used by device {reading.device_id} for another reading'
         return refusal(422, said, "key_reused")
     return TAKEN
+
+
+def _retry_after_s(status: int) -> int | None:
+    return RETRY_AFTER_S if status == 503 else None
 
 
 def answer_to_error(error: MessageError | StoreError) -> Answer:

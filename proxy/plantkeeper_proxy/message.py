@@ -21,6 +21,7 @@ RANGES = {"temperature": (-40, 85), "humidity": (0, 1000), "light": (0, 2000)}
 # RFC 9651 section 3.3.3: a string in quotes, with \" and \\ escaped
 KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,64})"')
 SHOWN = 60
+_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
 @dataclass(frozen=True)
@@ -101,7 +102,7 @@ def backend_body(device_id: int, temperature: float | None, humidity: float | No
         fields["humidity"] = round(max(0.0, min(100.0, humidity)))
     if light is not None:
         fields["light"] = round(light)
-    return json.dumps(fields, separators=(",", ":"), allow_nan=False).encode()
+    return _encode(fields).encode()
 
 
 def _parse_object(body: bytes) -> dict[str, Any]:

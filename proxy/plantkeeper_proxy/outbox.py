@@ -1,35 +1,22 @@
-"""The outbox as a forwarder sees it: which devices wait, whose lane is ours, and what became of readings."""
+"""The outbox as a forwarder sees it: which devices wait, whose lane is ours, and what became of readings.
+
+A lane belongs to one forwarder at a time, by a claim that runs out: a forwarder that died or lost its way holds up
+its devices no longer than that.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg2
-from psycopg2.extensions import connection as Connection  # noqa: N812 - a class in spite of its name
-
+from plantkeeper_proxy.database import Database, Row, connect
+from plantkeeper_proxy.delivery import Waiting
 from plantkeeper_proxy.errors import StoreError
 from plantkeeper_proxy.queries import queries
-from plantkeeper_proxy.upstream import Waiting
 
-CONNECT_TIMEOUT_S = 3
-STATEMENT_TIMEOUT_MS = 30_000
-
-
-@dataclass(frozen=True)
-class Claim:
-    """A lane that is ours, with its device's oldest readings.
-
-    Args:
-        attempts: failed so far for the oldest.
-        whole: True where these are all that wait.
-    """
-
-    device_id: int
-    attempts: int
-    readings: Sequence[Waiting]
-    whole: bool
+WAIT_S = 10.0
 
 
 @dataclass(frozen=True)
@@ -42,117 +29,146 @@ class Dead:
 
 
 @dataclass(frozen=True)
-class Settlement:
-    """What became of a claim; gives the lane back.
+class Pause:
+    """A lane that is given back with what its oldest reading has gone through.
 
     Args:
-        delivered: readings that the backend has.
-        dead: readings that it never will.
-        attempts: failed so far for the reading that is the oldest now.
-        delay_s: pause before its next attempt.
-        error: why, or None.
+        attempts: that failed so far for the reading that is the oldest now.
+        delay_s: until its next attempt.
+        error: of the last attempt, or None.
     """
 
     device_id: int
-    delivered: Sequence[Waiting] = ()
-    dead: Sequence[Dead] = ()
-    attempts: int = 0
-    delay_s: float = 0.0
-    error: str | None = None
+    attempts: int
+    delay_s: float
+    error: str | None
+
+
+@dataclass(frozen=True)
+class Claims:
+    """What came of an attempt to take lanes.
+
+    Args:
+        attempts: of each lane that is ours now, how many failed so far for its oldest reading.
+        taken_by_others: seconds until a lane may be free or due.
+        unknown: devices that have no lane yet; see `Outbox.make_lanes`.
+    """
+
+    attempts: Mapping[int, int]
+    taken_by_others: Mapping[int, float]
+    unknown: Collection[int]
 
 
 class Outbox:
     """One connection to the outbox, which also hears of new entries.
 
+    Args:
+        database: the connection.
+        owner: name of this forwarder in lanes.
+
     Raises:
         StoreError: from every method, where PostgreSQL cannot be used; make a new one then.
     """
 
-    def __init__(self, dsn: str) -> None:
-        try:
-            self._connection: Connection = psycopg2.connect(
-                dsn,
-                connect_timeout=CONNECT_TIMEOUT_S,
-                application_name="plantkeeper-forwarder",
-                options=f"-c statement_timeout={STATEMENT_TIMEOUT_MS}",
-            )
-        except psycopg2.Error as error:
-            raise StoreError(f"cannot connect to PostgreSQL: {str(error).strip()}") from error
-        self._connection.autocommit = True
+    def __init__(self, database: Database, owner: str) -> None:
+        self._database, self._owner = database, owner
 
-    def listen(self) -> None:
-        """Ask to hear of new entries."""
-        self._run("listen")
-
-    def fileno(self) -> int:
-        """For select: readable when there is news."""
-        return int(self._connection.fileno())
-
-    def news(self) -> set[int] | None:
-        """Devices that new readings came from since the last call; None: too many to name, look for yourself."""
-        try:
-            self._connection.poll()
-        except psycopg2.Error as error:
-            raise StoreError(f"PostgreSQL is gone: {str(error).strip()}") from error
-        payloads = [notification.payload for notification in self._connection.notifies]
-        self._connection.notifies.clear()
-        if "" in payloads:
-            return None
-        return {int(device_id) for payload in payloads for device_id in payload.split(",")}
-
-    def waiting_devices(self) -> set[int]:
-        """Every device with a waiting reading."""
-        return {device_id for (device_id,) in self._run("waiting_devices")}
-
-    def claim(self, devices: Collection[int], *, lease_s: float, limit: int) -> tuple[list[Claim], dict[int, float]]:
-        """Take the lanes of these devices that are free and due.
+    @classmethod
+    async def open(
+        cls, dsn: str, owner: str, *, news: Callable[[set[int] | None], None], lost: Callable[[], None]
+    ) -> Outbox:
+        """Connect, and listen.
 
         Args:
-            lease_s: after so long, a lane that was not given back is free again: its forwarder died.
-            limit: most readings of a device.
-
-        Returns:
-            The claims, and for every other device the seconds until its lane may be free.
+            news: called with devices that new readings came from; None: too many to name, look for yourself.
+            lost: called once the connection is gone.
         """
-        rows = self._run("claim", devices=list(devices), lease_s=lease_s)
-        ours = {device_id: attempts for device_id, attempts, _ in rows if attempts is not None}
-        others = {device_id: free_in_s or 0.0 for device_id, attempts, free_in_s in rows if attempts is None}
-        readings: dict[int, list[Waiting]] = {device_id: [] for device_id in ours}
-        if ours:
-            for row in self._run("oldest", devices=list(ours), limit=limit):
-                readings[row[1]].append(Waiting(*row))
-        claims = [
-            Claim(device_id, ours[device_id], found, whole=len(found) < limit) for device_id, found in readings.items()
-        ]
-        return claims, others
 
-    def settle(self, settlements: Iterable[Settlement]) -> None:
-        """Write down what became of claims, and give their lanes back, in one transaction."""
-        settled = list(settlements)
-        dead = [letter for one in settled for letter in one.dead]
-        gone = [reading for one in settled for reading in (*one.delivered, *(letter.reading for letter in one.dead))]
-        self._run(
-            "settle",
-            dead_readings=[letter.reading.reading_id for letter in dead],
-            dead_devices=[letter.reading.device_id for letter in dead],
-            dead_attempts=[letter.attempts for letter in dead],
-            dead_errors=[letter.error for letter in dead],
-            gone_devices=[reading.device_id for reading in gone],
-            gone_readings=[reading.reading_id for reading in gone],
-            devices=[one.device_id for one in settled],
-            attempts=[one.attempts for one in settled],
-            delays_s=[one.delay_s for one in settled],
-            errors=[one.error for one in settled],
+        def notified(payload: str) -> None:
+            news({int(device_id) for device_id in payload.split(",")} if payload else None)
+
+        database = await connect(dsn, name="plantkeeper-forwarder", wait_s=WAIT_S, notified=notified, lost=lost)
+        outbox = cls(database, owner)
+        await outbox._run("listen")
+        return outbox
+
+    async def waiting_devices(self) -> set[int]:
+        """Every device with a waiting reading."""
+        return {device_id for (device_id,) in await self._run("waiting_devices")}
+
+    async def make_lanes(self, devices: Collection[int]) -> None:
+        """Make lanes for devices that have none."""
+        await self._run("make_lanes", devices=list(devices))
+
+    async def claim(self, devices: Collection[int], *, lease_s: float) -> Claims:
+        """Take, or keep, the lanes of these devices that are due and nobody else's.
+
+        Args:
+            lease_s: so long they are ours.
+        """
+        attempts: dict[int, int] = {}
+        others: dict[int, float] = {}
+        for device_id, failed, free_in_s in await self._run(
+            "claim", devices=list(devices), owner=self._owner, lease_s=lease_s
+        ):
+            if failed is None:
+                others[device_id] = free_in_s
+            else:
+                attempts[device_id] = failed
+        return Claims(attempts, others, set(devices) - attempts.keys() - others.keys())
+
+    async def oldest(self, devices: Collection[int], limit: int) -> dict[int, list[Waiting]]:
+        """The oldest readings of each of these devices, at most `limit` of each."""
+        readings: dict[int, list[Waiting]] = {device_id: [] for device_id in devices}
+        for row in await self._run("oldest", devices=list(devices), limit=limit):
+            readings[row[1]].append(Waiting(*row))
+        return readings
+
+    async def delivered(self, readings: Sequence[Waiting]) -> None:
+        """The backend has these."""
+        await self._run(
+            "delivered",
+            devices=[reading.device_id for reading in readings],
+            readings=[reading.reading_id for reading in readings],
         )
+
+    async def park(self, letters: Sequence[Dead]) -> None:
+        """The backend will never take these."""
+        await self._run(
+            "park",
+            devices=[letter.reading.device_id for letter in letters],
+            readings=[letter.reading.reading_id for letter in letters],
+            attempts=[letter.attempts for letter in letters],
+            errors=[letter.error for letter in letters],
+        )
+
+    async def pause(self, pauses: Sequence[Pause]) -> None:
+        """Give lanes back."""
+        await self._run(
+            "pause",
+            owner=self._owner,
+            devices=[pause.device_id for pause in pauses],
+            attempts=[pause.attempts for pause in pauses],
+            delays_s=[pause.delay_s for pause in pauses],
+            errors=[pause.error for pause in pauses],
+        )
+
+    async def release(self) -> None:
+        """Give all lanes back."""
+        await self._run("release", owner=self._owner)
+
+    async def report(self, counters: Mapping[str, Any], alarms: Mapping[str, str]) -> None:
+        """Say how this forwarder does, for health and metrics."""
+        await self._run("report", name=self._owner, counters=json.dumps(counters), alarms=json.dumps(alarms))
+
+    def check(self) -> None:
+        """Make sure that the connection is there."""
+        if not self._database.is_open:
+            raise StoreError("PostgreSQL ended the connection")
 
     def close(self) -> None:
         """Close the connection."""
-        self._connection.close()
+        self._database.close()
 
-    def _run(self, name: str, **arguments: Any) -> list[tuple[Any, ...]]:
-        try:
-            with self._connection.cursor() as cursor:
-                cursor.execute(queries()[name], arguments)
-                return cursor.fetchall() if cursor.description is not None else []
-        except psycopg2.Error as error:
-            raise StoreError(f"the outbox cannot be used ({name}): {str(error).strip()}") from error
+    async def _run(self, query: str, **arguments: Any) -> list[Row]:
+        return await self._database.run(queries()[query], arguments)

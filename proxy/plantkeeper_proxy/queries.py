@@ -1,4 +1,4 @@
-"""Reads queries.sql: SQL by name."""
+"""Reads the package's .sql files: SQL by name."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.resources import files
 
+FILES = ("queries.sql", "device_queries.sql")
 _NAME = re.compile(r"^-- name: (\w+)$", re.MULTILINE)
 
 
@@ -21,5 +22,10 @@ def split(text: str) -> dict[str, str]:
 
 @cache
 def queries() -> Mapping[str, str]:
-    """All statements."""
-    return split(files(__package__).joinpath("queries.sql").read_text("utf-8"))
+    """All statements of all files; a name stands in one of them only."""
+    found: dict[str, str] = {}
+    for name in FILES:
+        statements = split(files(__package__).joinpath(name).read_text("utf-8"))
+        assert not found.keys() & statements.keys()
+        found |= statements
+    return found

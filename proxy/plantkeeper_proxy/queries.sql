@@ -1,31 +1,61 @@
 -- Every SQL statement of the gateway, by name.
 
 -- name: store
--- Readings and their outbox entries; nothing for a device's key that is there already, or twice in the batch.
--- The lock lets ids grow in the order of commits, over several gateways too: no reading ever appears below one
--- that a forwarder has seen. The notification names the devices, or nobody where they are too many to name.
+-- Readings with their outbox entries, in one transaction; nothing for a device's key that is there already, or twice
+-- in the batch, nor for a signed one (with boot and sequence) that is not above all that its device signed before it.
+-- Nothing at all where device keys have changed since the batch was judged (`version`).
+-- Returns the positions (from 1) of those that are new, and the version of the keys.
+-- The lock lets ids grow in the order of commits, over several gateways too: no reading ever appears below one that a
+-- forwarder has seen. It is held by the server alone, so that a gateway that hangs holds up no other.
+-- The notification names the devices, or nobody where they are too many to name.
 SELECT pg_advisory_xact_lock(20825, 1);
-WITH input AS (
-    SELECT * FROM unnest(
+WITH input AS MATERIALIZED (
+    SELECT nextval('reading_id') AS id, sent.*, CASE WHEN boot IS NOT NULL THEN ARRAY[boot, sequence] END AS counted
+    FROM unnest(
         %(device_id)s::integer[], %(key)s::text[], %(temperature)s::float8[], %(humidity)s::float8[],
-        %(light)s::float8[], %(age_s)s::integer[]
-    ) WITH ORDINALITY AS input (device_id, idempotency_key, temperature, humidity, light, age_s, position)
+        %(light)s::float8[], %(age_s)s::integer[], %(boot)s::bigint[], %(sequence)s::bigint[]
+    ) WITH ORDINALITY
+        AS sent (device_id, idempotency_key, temperature, humidity, light, age_s, boot, sequence, position)
+    WHERE (SELECT version FROM device_key_version) = %(version)s
+), judged AS MATERIALIZED (
+    SELECT *, counted IS NULL OR coalesce(counted > greatest(
+        (SELECT ARRAY[before.boot, before.sequence] FROM device_sequence AS before
+            WHERE before.device_id = input.device_id),
+        max(counted) OVER (
+            PARTITION BY device_id ORDER BY position ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        )
+    ), true) AS passes
+    FROM input
+), raised AS (
+    INSERT INTO device_sequence (device_id, boot, sequence)
+    SELECT DISTINCT ON (device_id) device_id, boot, sequence FROM judged WHERE passes AND counted IS NOT NULL
+    ORDER BY device_id, counted DESC
+    ON CONFLICT (device_id) DO UPDATE SET boot = excluded.boot, sequence = excluded.sequence
+), key AS (
+    INSERT INTO reading_key (device_id, idempotency_key, reading_id)
+    SELECT device_id, idempotency_key, id FROM judged WHERE idempotency_key IS NOT NULL AND passes
+    ON CONFLICT DO NOTHING
+    RETURNING reading_id
+), fresh AS MATERIALIZED (
+    SELECT * FROM judged WHERE idempotency_key IS NULL OR id IN (SELECT reading_id FROM key)
 ), added AS (
-    INSERT INTO reading (device_id, idempotency_key, temperature, humidity, light, measured_at)
-    SELECT device_id, idempotency_key, temperature, humidity, light, now() - age_s * interval '1 second'
-    FROM input ORDER BY position
-    ON CONFLICT (device_id, idempotency_key) DO NOTHING
-    RETURNING id, device_id, idempotency_key
+    INSERT INTO reading (id, device_id, idempotency_key, temperature, humidity, light, measured_at)
+    SELECT id, device_id, idempotency_key, temperature, humidity, light, now() - age_s * interval '1 second' FROM fresh
 ), waiting AS (
-    INSERT INTO outbox (reading_id, device_id) SELECT id, device_id FROM added
+    INSERT INTO outbox (reading_id, device_id, idempotency_key, temperature, humidity, light)
+    SELECT id, device_id, idempotency_key, temperature, humidity, light FROM fresh
 ), news AS (
     SELECT pg_notify('outbox', CASE WHEN count(*) > 500 THEN '' ELSE string_agg(device_id::text, ',') END)
-    FROM (SELECT DISTINCT device_id FROM added) AS devices HAVING count(*) > 0
+    FROM (SELECT DISTINCT device_id FROM fresh) AS devices HAVING count(*) > 0
 )
-SELECT device_id, idempotency_key, (SELECT count(*) FROM news) FROM added;
+SELECT coalesce(array_agg(position), '{}'), (SELECT version FROM device_key_version), (SELECT count(*) FROM news)
+FROM fresh;
 
 -- name: find_by_key
-SELECT temperature, humidity, light FROM reading WHERE device_id = %(device_id)s AND idempotency_key = %(key)s;
+SELECT temperature, humidity, light FROM reading_key
+JOIN reading ON reading.device_id = reading_key.device_id AND reading.id = reading_key.reading_id
+    AND reading.received_at = reading_key.received_at
+WHERE reading_key.device_id = %(device_id)s AND reading_key.idempotency_key = %(key)s;
 
 -- name: revision
 SELECT version_num FROM alembic_version;
@@ -38,52 +68,108 @@ LISTEN outbox;
 WITH RECURSIVE devices AS (
     (SELECT device_id FROM outbox ORDER BY device_id LIMIT 1)
     UNION ALL
-    SELECT (SELECT outbox.device_id FROM outbox WHERE outbox.device_id > devices.device_id ORDER BY outbox.device_id LIMIT 1)
+    SELECT (SELECT outbox.device_id FROM outbox WHERE outbox.device_id > devices.device_id
+        ORDER BY outbox.device_id LIMIT 1)
     FROM devices WHERE devices.device_id IS NOT NULL
 )
 SELECT device_id FROM devices WHERE device_id IS NOT NULL;
 
+-- name: make_lanes
+INSERT INTO lane (device_id) SELECT unnest(%(devices)s::integer[]) ORDER BY 1 ON CONFLICT DO NOTHING;
+
 -- name: claim
--- Takes the lanes of these devices that are free and due; returns those with their attempts, the others with NULL
--- and how long until they may be free. Rows are locked in the order of their ids, so that two forwarders cannot
--- wait for each other.
-WITH wanted AS (
-    SELECT unnest(%(devices)s::integer[]) AS device_id ORDER BY 1
+-- Takes or keeps the lanes of these devices that are due and nobody else's. Returns those with the attempts that
+-- failed so far, the others with NULL and how long until they may be free.
+WITH free AS (
+    SELECT device_id FROM lane
+    WHERE device_id = ANY (%(devices)s::integer[]) AND due_at <= now()
+        AND (claimed_until <= now() OR owner = %(owner)s)
+    FOR UPDATE SKIP LOCKED
 ), claimed AS (
-    INSERT INTO lane (device_id, claimed_until)
-    SELECT device_id, now() + %(lease_s)s * interval '1 second' FROM wanted ORDER BY device_id
-    ON CONFLICT (device_id) DO UPDATE SET claimed_until = excluded.claimed_until
-    WHERE lane.claimed_until <= now() AND lane.due_at <= now()
-    RETURNING device_id, attempts
+    UPDATE lane SET owner = %(owner)s, claimed_until = now() + %(lease_s)s * interval '1 second'
+    FROM free WHERE lane.device_id = free.device_id
+    RETURNING lane.device_id, lane.attempts
 )
-SELECT wanted.device_id, claimed.attempts,
-    extract(epoch FROM greatest(lane.claimed_until, lane.due_at, now()) - now())::float8
-FROM wanted LEFT JOIN claimed USING (device_id) LEFT JOIN lane USING (device_id);
+SELECT lane.device_id, claimed.attempts, extract(epoch FROM greatest(
+    lane.due_at, CASE WHEN lane.owner = %(owner)s THEN now() ELSE lane.claimed_until END, now()) - now())::float8
+FROM lane LEFT JOIN claimed USING (device_id) WHERE lane.device_id = ANY (%(devices)s::integer[]);
 
 -- name: oldest
 -- The oldest waiting readings of each of these devices.
 SELECT oldest.* FROM unnest(%(devices)s::integer[]) AS wanted (device_id), LATERAL (
-    SELECT outbox.reading_id, outbox.device_id, reading.idempotency_key,
-        reading.temperature, reading.humidity, reading.light
-    FROM outbox JOIN reading ON reading.id = outbox.reading_id
-    WHERE outbox.device_id = wanted.device_id ORDER BY outbox.reading_id LIMIT %(limit)s
+    SELECT reading_id, outbox.device_id, idempotency_key, temperature, humidity, light,
+        extract(epoch FROM received_at)::float8
+    FROM outbox WHERE outbox.device_id = wanted.device_id ORDER BY reading_id LIMIT %(limit)s
 ) AS oldest
-ORDER BY oldest.device_id, oldest.reading_id;
+ORDER BY 2, 1;
 
--- name: settle
--- What became of readings, and the lanes given back: all in one transaction.
+-- name: delivered
+-- The backend has these.
+DELETE FROM outbox USING unnest(%(devices)s::integer[], %(readings)s::bigint[]) AS gone (device_id, reading_id)
+WHERE outbox.device_id = gone.device_id AND outbox.reading_id = gone.reading_id;
+
+-- name: park
+-- The backend will never take these: out of the way, and kept.
 WITH dead AS (
-    SELECT * FROM unnest(%(dead_readings)s::bigint[], %(dead_devices)s::integer[], %(dead_attempts)s::integer[],
-        %(dead_errors)s::text[]) AS dead (reading_id, device_id, attempts, error)
-), parked AS (
-    INSERT INTO dead_letter (reading_id, device_id, attempts, error)
-    SELECT reading_id, device_id, attempts, error FROM dead ON CONFLICT (reading_id) DO NOTHING
+    SELECT * FROM unnest(%(devices)s::integer[], %(readings)s::bigint[], %(attempts)s::integer[], %(errors)s::text[])
+        AS dead (device_id, reading_id, attempts, error)
 ), gone AS (
-    DELETE FROM outbox USING unnest(%(gone_devices)s::integer[], %(gone_readings)s::bigint[]) AS gone (device_id, reading_id)
-    WHERE outbox.device_id = gone.device_id AND outbox.reading_id = gone.reading_id
+    DELETE FROM outbox USING dead
+    WHERE outbox.device_id = dead.device_id AND outbox.reading_id = dead.reading_id
+    RETURNING outbox.*
 )
+INSERT INTO dead_letter (reading_id, device_id, idempotency_key, temperature, humidity, light, received_at, attempts,
+    error)
+SELECT gone.reading_id, gone.device_id, idempotency_key, temperature, humidity, light, received_at, attempts, error
+FROM gone JOIN dead ON dead.reading_id = gone.reading_id
+ON CONFLICT (reading_id) DO UPDATE SET attempts = excluded.attempts, error = excluded.error, parked_at = now();
+
+-- name: pause
+-- Lanes whose oldest reading goes on or gets a pause, and which are given back.
 UPDATE lane SET attempts = given.attempts, due_at = now() + given.delay_s * interval '1 second',
-    claimed_until = '-infinity', last_error = given.error
+    last_error = given.error, claimed_until = '-infinity'
 FROM unnest(%(devices)s::integer[], %(attempts)s::integer[], %(delays_s)s::float8[], %(errors)s::text[])
     AS given (device_id, attempts, delay_s, error)
-WHERE lane.device_id = given.device_id;
+WHERE lane.device_id = given.device_id AND lane.owner = %(owner)s;
+
+-- name: release
+-- All lanes of a forwarder that ends.
+UPDATE lane SET claimed_until = '-infinity' WHERE owner = %(owner)s AND claimed_until > now();
+
+-- name: report
+-- What a forwarder says of itself; those not heard of for a day are forgotten.
+DELETE FROM forwarder WHERE seen_at < now() - interval '1 day';
+INSERT INTO forwarder (name, counters, alarms) VALUES (%(name)s, %(counters)s, %(alarms)s)
+ON CONFLICT (name) DO UPDATE SET seen_at = now(), counters = excluded.counters, alarms = excluded.alarms;
+
+-- name: dead_letters
+-- Dead letters of one device or of all, oldest first. `stale`: the backend has a later reading of the device, one that
+-- neither waits nor is dead itself.
+SELECT reading_id, device_id, idempotency_key, temperature, humidity, light, received_at, parked_at, attempts, error,
+    EXISTS (
+        SELECT FROM reading WHERE reading.device_id = dead_letter.device_id AND reading.id > dead_letter.reading_id
+            AND NOT EXISTS (SELECT FROM outbox WHERE outbox.device_id = reading.device_id AND reading_id = reading.id)
+            AND NOT EXISTS (SELECT FROM dead_letter AS other WHERE other.reading_id = reading.id)
+    ) AS stale
+FROM dead_letter
+WHERE (%(devices)s::integer[] IS NULL OR device_id = ANY (%(devices)s))
+    AND (%(readings)s::bigint[] IS NULL OR reading_id = ANY (%(readings)s))
+ORDER BY reading_id LIMIT %(limit)s;
+
+-- name: retry_dead_letters
+-- Back into the outbox, where they were in their device's order.
+WITH again AS (
+    DELETE FROM dead_letter WHERE reading_id = ANY (%(readings)s::bigint[])
+    RETURNING reading_id, device_id, idempotency_key, temperature, humidity, light, received_at
+), waiting AS (
+    INSERT INTO outbox (reading_id, device_id, idempotency_key, temperature, humidity, light, received_at)
+    SELECT * FROM again RETURNING device_id
+), fresh AS (
+    UPDATE lane SET attempts = 0, due_at = '-infinity', last_error = NULL
+    FROM (SELECT DISTINCT device_id FROM waiting) AS devices WHERE lane.device_id = devices.device_id
+)
+SELECT count(*), pg_notify('outbox', '') FROM again;
+
+-- name: drop_dead_letters
+WITH gone AS (DELETE FROM dead_letter WHERE reading_id = ANY (%(readings)s::bigint[]) RETURNING reading_id)
+SELECT count(*) FROM gone;

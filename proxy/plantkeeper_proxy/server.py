@@ -1,34 +1,42 @@
-"""The gateway's server: one process, one event loop, one thread that commits."""
+"""The gateway's server: one process, one event loop; Flask in a few threads."""
 
 from __future__ import annotations
 
 import asyncio
 import signal
 import socket
+import time
+
+import uvloop
 
 from plantkeeper_proxy.app import create_app
+from plantkeeper_proxy.authenticity import Policy
 from plantkeeper_proxy.batch import Batcher
 from plantkeeper_proxy.errors import SettingsError
 from plantkeeper_proxy.gateway import Gateway
 from plantkeeper_proxy.http_protocol import Connections
+from plantkeeper_proxy.key_ring import KeyRing
 from plantkeeper_proxy.settings import GatewaySettings
-from plantkeeper_proxy.store import ReadingStore
+from plantkeeper_proxy.store import BatchStore, ReadingStore
+from plantkeeper_proxy.vault import Vault
 
 GRACEFUL_TIMEOUT_S = 10.0
 BACKLOG = 4096
 
 
-def run(settings: GatewaySettings, listen_fd: int | None) -> None:
+def run(settings: GatewaySettings, listen_fd: int | None, *, policy: Policy, vault: Vault) -> None:
     """Serve until SIGTERM or SIGINT; requests that were begun are finished.
 
     Args:
         settings: of the gateway.
+        policy: who must sign.
+        vault: opens the keys that devices sign with.
         listen_fd: descriptor of a listening socket that was inherited; None: listen on the settings' host and port.
 
     Raises:
         SettingsError: the address cannot be listened on.
     """
-    asyncio.run(_serve(settings, listen_fd))
+    uvloop.run(_serve(settings, listen_fd, policy, vault))
 
 
 def _listener(settings: GatewaySettings, listen_fd: int | None) -> socket.socket:
@@ -46,11 +54,12 @@ def _listener(settings: GatewaySettings, listen_fd: int | None) -> socket.socket
         ) from error
 
 
-async def _serve(settings: GatewaySettings, listen_fd: int | None) -> None:
+async def _serve(settings: GatewaySettings, listen_fd: int | None, policy: Policy, vault: Vault) -> None:
     listener = _listener(settings, listen_fd)
-    hot, others = ReadingStore(settings.database_dsn), ReadingStore(settings.database_dsn)
+    hot = BatchStore(settings.database_dsn, KeyRing(vault, monotonic_s=time.monotonic))
+    others = ReadingStore(settings.database_dsn, KeyRing(vault, monotonic_s=time.monotonic))
     batcher = Batcher(hot.store_batch)
-    gateway = Gateway(batcher, create_app(others))
+    gateway = Gateway(batcher, policy, create_app(others, policy))
     connections = Connections(gateway, limit=settings.connections)
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()

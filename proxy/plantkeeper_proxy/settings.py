@@ -43,16 +43,21 @@ class ForwarderSettings:
         backend_url: https://…, without /api/v1.
         backend_ca: PEM file of the authority that the backend is verified against; None: the system's.
         backend_token: bearer token; None sends none.
+        backend_client_certificate: PEM file with the certificate and key that we show the backend; None shows none.
         backend_timeout_s: longest wait for an answer.
         connections: requests to the backend at once, each for another device.
+        unknown_sensor_attempts: failed attempts after which a reading of a sensor that the backend does not know is
+            parked.
     """
 
     database_dsn: str
     backend_url: str
     backend_ca: Path | None
+    backend_client_certificate: Path | None
     backend_token: str | None
     backend_timeout_s: float
     connections: int
+    unknown_sensor_attempts: int
 
 
 def gateway_settings(environment: Mapping[str, str]) -> GatewaySettings:
@@ -82,9 +87,13 @@ def forwarder_settings(environment: Mapping[str, str]) -> ForwarderSettings:
         database_dsn=read.required("DATABASE_DSN", "a connection string such as postgresql://user@host/plantkeeper"),
         backend_url=read.convert("BACKEND_URL", read.required("BACKEND_URL", url), _https_url, url),
         backend_ca=read.optional("BACKEND_CA", _existing_file, None, "the path of a readable PEM file"),
+        backend_client_certificate=read.optional(
+            "BACKEND_CLIENT_CERT", _existing_file, None, "the path of a readable PEM file"
+        ),
         backend_token=read.optional("BACKEND_TOKEN", _token, None, "a token of visible ASCII characters"),
         backend_timeout_s=read.optional("BACKEND_TIMEOUT_S", _seconds, 10.0, "more than 0, at most 300"),
-        connections=read.optional("BACKEND_CONNECTIONS", _whole(1, 64), 4, "1…64"),
+        connections=read.optional("BACKEND_CONNECTIONS", _whole(1, 1_000), 64, "1…1000"),
+        unknown_sensor_attempts=read.optional("UNKNOWN_SENSOR_ATTEMPTS", _whole(1, 1_000), 12, "1…1000"),
     )
 
 

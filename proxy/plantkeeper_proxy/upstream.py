@@ -1,168 +1,142 @@
-"""One reading to the backend over verified HTTPS, and what its answer means.
+"""One reading to the backend over verified HTTPS, over kept connections. Only sends; `delivery.judge` judges.
 
-A 401 need not be about credentials there, nor a 500 transient (docs/backend.md): the answer's body is read too.
-Over urllib3's pools, on which requests stands; why not requests: docs/decisions/0007-forwarding.md.
+Over aiohttp: why not requests or urllib3, docs/decisions/0007-forwarding.md.
 """
 
 from __future__ import annotations
 
-import json
+import asyncio
 import ssl
-import threading
-from dataclasses import dataclass
+import time
+from collections.abc import Callable
 from pathlib import Path
-from urllib.parse import urlsplit
+from typing import Any
 
-import urllib3
+import aiohttp
 
-from plantkeeper_proxy.message import backend_body, quote_key
+from plantkeeper_proxy.delivery import Outcome, Retry, Waiting, judge
+from plantkeeper_proxy.errors import SettingsError
+from plantkeeper_proxy.message import backend_body
 
 CONNECT_TIMEOUT_S = 5.0
-ERROR_SHOWN = 300
-NEVER_GOOD = {400, 413, 422}
-UNKNOWN_SENSOR = "Sensor does not exist"
-INVALID_VALUE = "invalid input syntax"
+IDLE_S = 4.0  # the backend closes idle connections after 5 s: ours are closed first
+ANSWER_LIMIT = 1 << 20
+CERTIFICATE_LOOK_EVERY_S = 60.0
 
 
-@dataclass(frozen=True)
-class Waiting:
-    """A reading that waits for the backend."""
-
-    reading_id: int
-    device_id: int
-    key: str | None
-    temperature: float | None
-    humidity: float | None
-    light: float | None
-
-    @property
-    def idempotency_key(self) -> str:
-        """The board's key, or one of ours where the board sent none."""
-        return quote_key(self.key if self.key is not None else f"reading-{self.reading_id}")
-
-
-@dataclass(frozen=True)
-class Delivered:
-    """The backend has it."""
-
-
-@dataclass(frozen=True)
-class Retry:
-    """It may go better later.
+def verifying_context(ca: Path | None, client_certificate: Path | None = None) -> ssl.SSLContext:
+    """TLS 1.2 or later, certificate and host name verified.
 
     Args:
-        after_s: what the backend asked for; None where it did not.
-        device_only: it is about this device; the backend itself is well.
+        ca: authority that the backend is verified against; None: the system's.
+        client_certificate: PEM file with our own certificate and its key, or None.
+
+    Raises:
+        SettingsError: a file is no such PEM file.
     """
-
-    error: str
-    after_s: float | None = None
-    device_only: bool = False
-
-
-@dataclass(frozen=True)
-class Reject:
-    """The backend will never take this reading."""
-
-    error: str
-
-
-Outcome = Delivered | Retry | Reject
-
-
-def judge(status: int, body: str, retry_after: str | None) -> Outcome:
-    """What an answer means. Only 200 is delivered; a redirect is not followed."""
-    if status == 200:
-        return Delivered()
-    error = f"the backend answered {status}: {body[:ERROR_SHOWN]!r}"
-    if status in NEVER_GOOD or (status == 500 and INVALID_VALUE in body):
-        return Reject(error)
-    after_s = float(retry_after) if retry_after is not None and retry_after.isdecimal() else None
-    return Retry(error, after_s, device_only=status == 401 and _message(body).startswith(UNKNOWN_SENSOR))
-
-
-def _message(body: str) -> str:
-    """The `message` of a JSON error, or nothing."""
     try:
-        parsed = json.loads(body)
-    except ValueError:
-        return ""
-    return str(parsed.get("message", "")) if isinstance(parsed, dict) else ""
-
-
-def verifying_context(ca: Path | None) -> ssl.SSLContext:
-    """TLS 1.2 or later, certificate and host name verified, against `ca` or the system's authorities."""
-    context = ssl.create_default_context(cafile=None if ca is None else str(ca))
+        context = ssl.create_default_context(cafile=None if ca is None else str(ca))
+    except (OSError, ssl.SSLError) as error:
+        raise SettingsError(
+            f"PLANTKEEPER_BACKEND_CA is {str(ca)!r}: not a PEM file of certificates ({error})"
+        ) from error
     context.minimum_version = ssl.TLSVersion.TLSv1_2
+    if client_certificate is not None:
+        try:
+            context.load_cert_chain(client_certificate)
+        except (OSError, ssl.SSLError) as error:
+            raise SettingsError(
+                f"PLANTKEEPER_BACKEND_CLIENT_CERT is {str(client_certificate)!r}: expected a PEM file with a "
+                f"certificate and its unencrypted key ({error})"
+            ) from error
     return context
 
 
 class Upstream:
-    """The backend. Safe to use from several threads; each keeps a connection of its own.
+    """The backend. To be made, used and closed within one event loop.
 
     Args:
         url: https://…, without /api/v1.
-        ca: authority that it is verified against; None: the system's.
+        context: from `verifying_context`.
         token: bearer token, or None.
-        timeout_s: longest wait for an answer.
+        timeout_s: longest wait for an answer, all of it: connecting, sending, reading.
+        connections: kept at most.
     """
 
-    def __init__(self, url: str, *, ca: Path | None, token: str | None, timeout_s: float) -> None:
-        parts = urlsplit(url)
-        if parts.scheme != "https" or parts.hostname is None:
-            raise ValueError(f"backend address {url!r}: expected https://…")
-        self._host, self._port, self._prefix = parts.hostname, parts.port or 443, parts.path.rstrip("/")
-        self._context = verifying_context(ca)
-        self._timeout = urllib3.Timeout(connect=CONNECT_TIMEOUT_S, read=timeout_s)
-        self._headers = {"Content-Type": "application/json", "User-Agent": "PlantKeeper-Gateway"}
+    def __init__(
+        self,
+        url: str,
+        *,
+        context: ssl.SSLContext,
+        token: str | None,
+        timeout_s: float,
+        connections: int,
+        epoch_s: Callable[[], float] = time.time,
+    ) -> None:
+        if not url.startswith("https://"):
+            raise SettingsError(f"PLANTKEEPER_BACKEND_URL is {url!r}: expected https://…")
+        self._sensors = f"{url.rstrip('/')}/api/v1/sensors/"
+        self._epoch_s = epoch_s
+        self.timeout_s = timeout_s
+        self.certificate_expires_s: float | None = None
+        self._look_at_s = 0.0
+        headers = {"Content-Type": "application/json", "User-Agent": "PlantKeeper-Gateway"}
         if token is not None:
-            self._headers["Authorization"] = f"Bearer {token}"
-        self._local = threading.local()
-
-    @property
-    def longest_attempt_s(self) -> float:
-        """What one `send` may take at most: two attempts, each connecting and waiting."""
-        read_s = self._timeout.read_timeout
-        return 2 * (CONNECT_TIMEOUT_S + (float(read_s) if isinstance(read_s, int | float) else 0.0))
-
-    def send(self, reading: Waiting) -> Outcome:
-        """Send a reading and wait for the answer."""
-        pool = self._pool()
-        fresh = pool.num_connections == 0
-        try:
-            return self._exchange(pool, reading)
-        except urllib3.exceptions.SSLError as error:
-            return Retry(f"the backend's certificate is not verified: {error}")
-        except (urllib3.exceptions.ProtocolError, OSError) as error:
-            if fresh:
-                return Retry(f"the backend broke the connection: {error}")
-        except urllib3.exceptions.HTTPError as error:
-            return Retry(f"the backend cannot be reached: {error}")
-        pool.close()  # a kept connection that the backend closed meanwhile looks like this: once more, on a new one
-        self._local.pool = None
-        try:
-            return self._exchange(self._pool(), reading)
-        except (urllib3.exceptions.HTTPError, OSError) as error:
-            return Retry(f"the backend cannot be reached: {error}")
-
-    def _exchange(self, pool: urllib3.HTTPSConnectionPool, reading: Waiting) -> Outcome:
-        response = pool.urlopen(
-            "PATCH",
-            f"{self._prefix}/api/v1/sensors/{reading.device_id}",
-            body=backend_body(reading.device_id, reading.temperature, reading.humidity, reading.light),
-            headers={**self._headers, "Idempotency-Key": reading.idempotency_key},
-            retries=False,
-            redirect=False,
-            assert_same_host=False,
+            headers["Authorization"] = f"Bearer {token}"
+        self._session = aiohttp.ClientSession(
+            connector=aiohttp.TCPConnector(ssl=context, limit=connections, keepalive_timeout=IDLE_S),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=CONNECT_TIMEOUT_S),
+            headers=headers,
+            cookie_jar=aiohttp.DummyCookieJar(),
+            trust_env=False,  # no proxy and no netrc from the environment
+            auto_decompress=False,
         )
-        if response.status == 200:
-            return Delivered()
-        return judge(response.status, response.data.decode("utf-8", "replace"), response.headers.get("Retry-After"))
 
-    def _pool(self) -> urllib3.HTTPSConnectionPool:
-        pool: urllib3.HTTPSConnectionPool | None = getattr(self._local, "pool", None)
-        if pool is None:
-            pool = self._local.pool = urllib3.HTTPSConnectionPool(
-                self._host, self._port, maxsize=1, timeout=self._timeout, ssl_context=self._context
-            )
-        return pool
+    async def send(self, reading: Waiting) -> Outcome:
+        """Send a reading and wait for the answer, at most `timeout_s`; whatever happens is an outcome."""
+        try:
+            async with asyncio.timeout(self.timeout_s):
+                try:
+                    return await self._exchange(reading)
+                except (aiohttp.ServerDisconnectedError, aiohttp.ClientOSError) as error:
+                    if isinstance(error, aiohttp.ClientConnectorError):
+                        raise
+                # a kept connection that the backend closed meanwhile looks like this: once more, on another
+                return await self._exchange(reading)
+        except TimeoutError:
+            return Retry(f"the backend did not answer within {self.timeout_s:g} s")
+        except (aiohttp.ClientSSLError, ssl.SSLError) as error:
+            return Retry(f"the backend's certificate or its TLS is refused: {error}", untrusted=True)
+        except (aiohttp.ClientError, OSError, ValueError) as error:
+            return Retry(f"the backend cannot be reached, or broke off: {str(error) or type(error).__name__}")
+
+    async def close(self) -> None:
+        """Close all connections."""
+        await self._session.close()
+
+    async def _exchange(self, reading: Waiting) -> Outcome:
+        async with self._session.patch(
+            f"{self._sensors}{reading.device_id}",
+            data=backend_body(reading.device_id, reading.temperature, reading.humidity, reading.light),
+            headers={"Idempotency-Key": reading.idempotency_key},
+            allow_redirects=False,
+        ) as response:
+            self._look_at_certificate(response)
+            body = b""
+            async for chunk in response.content.iter_any():
+                body += chunk
+                if len(body) > ANSWER_LIMIT:
+                    response.close()
+                    return Retry(f"the backend's answer is over {ANSWER_LIMIT} bytes")
+            return judge(response.status, body, response.headers.get("Retry-After"), epoch_s=self._epoch_s())
+
+    def _look_at_certificate(self, response: aiohttp.ClientResponse) -> None:
+        """Keep in mind when the backend's certificate ends; a look now and then is enough."""
+        now_s = self._epoch_s()
+        connection = response.connection
+        if now_s < self._look_at_s or connection is None or connection.transport is None:
+            return
+        self._look_at_s = now_s + CERTIFICATE_LOOK_EVERY_S
+        certificate: dict[str, Any] = connection.transport.get_extra_info("peercert") or {}
+        if "notAfter" in certificate:
+            self.certificate_expires_s = float(ssl.cert_time_to_seconds(certificate["notAfter"]))

@@ -191,7 +191,12 @@ class LocalStack:
         forwarder.wait_ready(ready_file.exists, timeout_s=READY_TIMEOUT_S)
 
     def _start(self, name: str, command: Sequence[str], *inherit: socket.socket) -> Service:
-        environment = {"PLANTKEEPER_DATABASE_DSN": self.dsn, "PLANTKEEPER_BACKEND_URL": self.backend_url}
+        environment = {
+            "PLANTKEEPER_DATABASE_DSN": self.dsn,
+            "PLANTKEEPER_BACKEND_URL": self.backend_url,
+            "PLANTKEEPER_SIGNATURES": "legacy",  # any board on the desk may post, whatever its id
+            "PLANTKEEPER_LEGACY_DEVICES": "1-2147483647",
+        }
         if self.backend_ca is not None:
             environment["PLANTKEEPER_BACKEND_CA"] = str(self.backend_ca)
         service = Service.start(name, command, log_dir=self.options.log_dir, environment=environment, inherit=inherit)

@@ -9,24 +9,24 @@ from collections.abc import Sequence
 
 from plantkeeper_proxy import server
 from plantkeeper_proxy.__main__ import main
-from plantkeeper_proxy.ingest import Stored
-from plantkeeper_proxy.message import Reading
-from plantkeeper_proxy.store import Outcome, ReadingStore
+from plantkeeper_proxy.errors import StoreError
+from plantkeeper_proxy.ingest import Outcome, Stored, Submission
+from plantkeeper_proxy.store import BatchStore
 
 LOSE_EVERY = int(os.environ["LOSE_EVERY"])
 
 
-class LossyStore(ReadingStore):
+class LossyStore(BatchStore):
     count = 0
 
-    def store_batch(self, readings: Sequence[Reading]) -> list[Outcome]:
-        outcomes: list[Outcome] = []
-        for reading in readings:
+    async def store_batch(self, submissions: Sequence[Submission]) -> Sequence[Outcome | StoreError]:
+        outcomes: list[Outcome | StoreError] = []
+        for submission in submissions:
             self.count += 1
             lost = LOSE_EVERY and self.count % LOSE_EVERY == 0
-            outcomes += [Stored.NEW] if lost else super().store_batch([reading])
+            outcomes += [Stored.NEW] if lost else await super().store_batch([submission])
         return outcomes
 
 
-server.ReadingStore = LossyStore  # type: ignore[attr-defined] # the mutation
+server.BatchStore = LossyStore  # type: ignore[attr-defined] # the mutation
 sys.exit(main())

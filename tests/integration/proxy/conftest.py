@@ -13,6 +13,7 @@ from plantkeeper_hil.stack.clients import BackendClient, DatabaseClient
 from plantkeeper_hil.stack.service import Service, listening_socket, port_of
 from plantkeeper_sim.backend import tls
 
+NOBODY_SIGNS = {"PLANTKEEPER_SIGNATURES": "legacy", "PLANTKEEPER_LEGACY_DEVICES": "1-2147483647"}
 PROXY = [sys.executable, "-m", "plantkeeper_proxy"]
 
 
@@ -62,13 +63,13 @@ def start_forwarder(
 
 
 @pytest.fixture
-def start_gateway(tmp_path: Path, services: list[Service]) -> Callable[[str], str]:
-    """Starts a gateway on a database and returns its address."""
+def start_gateway(tmp_path: Path, services: list[Service]) -> Callable[..., str]:
+    """Starts a gateway on a database and returns its address; unless told otherwise, nobody has to sign."""
 
-    def start(dsn: str) -> str:
+    def start(dsn: str, **settings: str) -> str:
         with listening_socket() as listener:
             command = [*PROXY, "serve", "--listen-fd", str(listener.fileno())]
-            environment = {"PLANTKEEPER_DATABASE_DSN": dsn}
+            environment = {"PLANTKEEPER_DATABASE_DSN": dsn, **(settings or NOBODY_SIGNS)}
             name = f"gateway{len(services)}"
             services.append(Service.start(name, command, log_dir=tmp_path, environment=environment, inherit=[listener]))
             return f"http://127.0.0.1:{port_of(listener)}"
@@ -77,7 +78,7 @@ def start_gateway(tmp_path: Path, services: list[Service]) -> Callable[[str], st
 
 
 @pytest.fixture
-def gateway(start_gateway: Callable[[str], str], database_dsn: str) -> str:
+def gateway(start_gateway: Callable[..., str], database_dsn: str) -> str:
     return start_gateway(database_dsn)
 
 

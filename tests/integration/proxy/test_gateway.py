@@ -115,7 +115,7 @@ def test_refusals_have_content_length(gateway: str, body: bytes, status: int, sa
     assert said.encode() in content
 
 
-def test_a_database_without_the_schema_is_not_ready(start_gateway: Callable[[str], str], empty_dsn: str) -> None:
+def test_a_database_without_the_schema_is_not_ready(start_gateway: Callable[..., str], empty_dsn: str) -> None:
     gateway = start_gateway(empty_dsn)
     ready = requests.get(f"{gateway}/readyz", timeout=10)
     assert ready.status_code == 503
@@ -126,7 +126,7 @@ def test_a_database_without_the_schema_is_not_ready(start_gateway: Callable[[str
 
 @pytest.mark.slow
 def test_it_survives_a_database_that_goes_and_comes_back(
-    start_gateway: Callable[[str], str], plantkeeper_db: Callable[..., object], short_folder: Path
+    start_gateway: Callable[..., str], plantkeeper_db: Callable[..., object], short_folder: Path
 ) -> None:
     folder = short_folder
     server = Postgres(folder / "pg", log_dir=folder)

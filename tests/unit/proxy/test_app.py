@@ -9,9 +9,13 @@ import pytest
 from flask.testing import FlaskClient
 
 from plantkeeper_proxy.app import create_app
+from plantkeeper_proxy.authenticity import Policy
+from plantkeeper_proxy.device_ranges import parse_ranges
 from plantkeeper_proxy.errors import StoreError
-from plantkeeper_proxy.ingest import Stored
+from plantkeeper_proxy.ingest import Outcome, Stored, Submission
 from plantkeeper_proxy.message import Reading
+
+EVERYBODY = Policy(parse_ranges("x", "1-2147483647"))
 
 
 class MemoryStore:
@@ -19,8 +23,9 @@ class MemoryStore:
         self.readings: list[Reading] = []
         self.down: str | None = None
 
-    def store(self, reading: Reading) -> Stored:
+    def store(self, submission: Submission) -> Outcome:
         self.check()
+        reading = submission.reading
         for known in self.readings:
             if reading.key is not None and (known.device_id, known.key) == (reading.device_id, reading.key):
                 return Stored.REPEATED if known.values == reading.values else Stored.KEY_REUSED
@@ -39,7 +44,7 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 def client(store: MemoryStore) -> FlaskClient:
-    return create_app(store).test_client()
+    return create_app(store, EVERYBODY).test_client()
 
 
 def post(client: FlaskClient, body: Any, **headers: str) -> Any:
@@ -104,3 +109,16 @@ def test_other_requests_have_a_json_error(client: FlaskClient, method: str, path
     assert f"{method} {path}" in answer.json["error"]
     if status == 405:
         assert "POST" in answer.headers["Allow"]
+
+
+def test_who_must_sign_is_refused_without_a_signature(store: MemoryStore) -> None:
+    client = create_app(store, Policy(parse_ranges("x", "1-3"))).test_client()
+    assert post(client, {"id": 3}).status_code == 200
+    refused = post(client, {"id": 7})
+    assert (refused.status_code, refused.json["error"]) == (
+        401,
+        "the reading is not signed; this gateway takes signed readings only",
+    )
+    malformed = post(client, {"id": 3}, Signature="sig1=:AA==:")
+    assert malformed.status_code == 401
+    assert [reading.device_id for reading in store.readings] == [3]

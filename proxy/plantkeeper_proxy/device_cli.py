@@ -1,0 +1,214 @@
+"""`plantkeeper-proxy device add | rotate | revoke | list | reseal`: device keys, by hand."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import re
+import secrets
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+
+import psycopg2
+from psycopg2.extensions import connection as Connection  # noqa: N812 - a class in spite of its name
+
+from plantkeeper_proxy import device_keys
+from plantkeeper_proxy.device_keys import IssuedKey, ListedKey
+from plantkeeper_proxy.errors import DeviceKeyError, SettingsError
+from plantkeeper_proxy.message import MAX_ID
+from plantkeeper_proxy.vault import Vault, master_keys
+
+DSN_VARIABLE = "PLANTKEEPER_DATABASE_DSN"
+CONNECT_TIMEOUT_S = 10
+DEFAULT_GRACE = "7d"
+MAX_GRACE_S = 366 * 86_400
+_GRACE = re.compile(r"([0-9]{1,9})([smhd])", re.ASCII)
+_UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+TABLE = ("KEY", "STATE", "CREATED", "FIRST USED", "DEVICE AT")
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    """Describe the commands to argparse."""
+    device = commands.add_parser("device", help="issue, rotate, revoke and list the keys that devices sign with")
+    actions = device.add_subparsers(dest="action", required=True)
+    add = actions.add_parser("add", help="give a device its first key; prints it, once")
+    rotate = actions.add_parser("rotate", help="give a device its next key; prints it, once")
+    revoke = actions.add_parser("revoke", help="end a device's keys at once")
+    for parser in (add, rotate, revoke):
+        parser.add_argument("device_id", metavar="ID", type=_device_id, help="the device's number at the backend")
+    rotate.add_argument(
+        "--grace",
+        dest="grace_s",
+        type=parse_grace_s,
+        default=DEFAULT_GRACE,
+        help=f"how long the key before stays valid: such as 90s, 30m, 12h, 7d; 0s ends it at once ({DEFAULT_GRACE})",
+    )
+    revoke.add_argument("--key", dest="number", type=_number, help="only this one, by its number")
+    listing = actions.add_parser("list", help="list keys and their state, never a secret")
+    listing.add_argument("--json", dest="as_json", action="store_true", help="as JSON, times in UTC")
+    actions.add_parser("reseal", help="encrypt all usable keys under the first master key, so that the others can go")
+
+
+def run(options: argparse.Namespace, environment: Mapping[str, str]) -> None:
+    """Carry out a command.
+
+    Raises:
+        SettingsError: no database is named.
+        VaultError: the master key is missing or wrong.
+        DeviceKeyError: it cannot be carried out.
+    """
+    _ACTIONS[options.action](options, environment)
+
+
+def parse_grace_s(text: str) -> int:
+    """A duration such as `7d` in s."""
+    match = _GRACE.fullmatch(text)
+    seconds = int(match[1]) * _UNIT_S[match[2]] if match else MAX_GRACE_S + 1
+    if seconds > MAX_GRACE_S:
+        raise argparse.ArgumentTypeError(f"{text!r} is not accepted; expected such as 90s, 30m, 12h or 7d, up to 366d")
+    return seconds
+
+
+def table(keys: Sequence[ListedKey]) -> str:
+    """Keys as a person reads them."""
+    rows = [TABLE, *(_row(key) for key in keys)]
+    widths = [max(len(row[column]) for row in rows) for column in range(len(TABLE))]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+    )
+
+
+def as_json(keys: Sequence[ListedKey]) -> str:
+    """Keys as a program reads them."""
+    fields = [
+        {
+            "device": key.device_id,
+            "number": key.number,
+            "keyid": f"{key.device_id}.{key.number}",
+            "state": key.state,
+            "created_at": _iso(key.created_at),
+            "valid_until": _iso(key.valid_until),
+            "revoked_at": _iso(key.revoked_at),
+            "first_used_at": _iso(key.first_used_at),
+            "device_at": None if key.reached is None else "{}-{}".format(*key.reached),
+        }
+        for key in keys
+    ]
+    return json.dumps(fields, indent=2)
+
+
+def _add(options: argparse.Namespace, environment: Mapping[str, str]) -> None:
+    vault = Vault(master_keys(environment))
+    with _connect(environment) as connection:
+        issued = device_keys.add(connection, vault, options.device_id, random=secrets.token_bytes)
+    _show(issued)
+
+
+def _rotate(options: argparse.Namespace, environment: Mapping[str, str]) -> None:
+    vault, grace_s = Vault(master_keys(environment)), options.grace_s
+    with _connect(environment) as connection:
+        issued = device_keys.rotate(connection, vault, options.device_id, grace_s=grace_s, random=secrets.token_bytes)
+    _show(issued)
+
+
+def _revoke(options: argparse.Namespace, environment: Mapping[str, str]) -> None:
+    with _connect(environment) as connection:
+        ended = device_keys.revoke(connection, options.device_id, options.number)
+    for number in ended:
+        print(f"key {options.device_id}.{number} is revoked")
+    if not ended:
+        which = "no key" if options.number is None else f"key {options.device_id}.{options.number} not"
+        print(f"{which} in force; nothing to revoke")
+
+
+def _list(options: argparse.Namespace, environment: Mapping[str, str]) -> None:
+    with _connect(environment) as connection:
+        keys = device_keys.listed(connection)
+    print(as_json(keys) if options.as_json else table(keys))
+
+
+def _reseal(_options: argparse.Namespace, environment: Mapping[str, str]) -> None:
+    vault = Vault(master_keys(environment))
+    with _connect(environment) as connection:
+        count, of = device_keys.reseal(connection, vault, random=secrets.token_bytes)
+    print(f"encrypted {count} of {of} usable keys anew; the first master key now opens them all")
+
+
+_ACTIONS: Mapping[str, Callable[[argparse.Namespace, Mapping[str, str]], None]] = {
+    "add": _add,
+    "rotate": _rotate,
+    "revoke": _revoke,
+    "list": _list,
+    "reseal": _reseal,
+}
+
+
+@contextmanager
+def _connect(environment: Mapping[str, str]) -> Iterator[Connection]:
+    """A connection for one transaction, committed where nothing is raised."""
+    dsn = environment.get(DSN_VARIABLE, "").strip()
+    if not dsn:
+        raise SettingsError(f"{DSN_VARIABLE} is not set; expected such as postgresql://user@host/plantkeeper")
+    try:
+        connection = psycopg2.connect(
+            dsn, connect_timeout=CONNECT_TIMEOUT_S, application_name="plantkeeper-device", options="-c timezone=UTC"
+        )
+    except psycopg2.Error as error:
+        raise DeviceKeyError(
+            f"cannot connect to PostgreSQL: {_reason(error)}; check {DSN_VARIABLE}, and that the server runs"
+        ) from error
+    try:
+        with connection:
+            yield connection
+    except psycopg2.errors.UndefinedTable as error:
+        raise DeviceKeyError("the database has no tables for device keys; run plantkeeper-db migrate first") from error
+    except psycopg2.Error as error:
+        raise DeviceKeyError(f"PostgreSQL failed, nothing was changed: {_reason(error)}") from error
+    finally:
+        connection.close()
+
+
+def _show(issued: IssuedKey) -> None:
+    """The key alone on stdout, for a script; what a person should know on stderr."""
+    for number, ends_at in issued.ending:
+        print(f"key {issued.device_id}.{number} is valid until {_iso(ends_at)}", file=sys.stderr)
+    print(f"keyid {issued.device_id}.{issued.number}, and its key, which is not shown again:", file=sys.stderr)
+    print(f"{issued.device_id}.{issued.number} {issued.secret.hex()}", flush=True)
+
+
+def _row(key: ListedKey) -> tuple[str, ...]:
+    state = key.state
+    if key.state == "grace":
+        state = f"grace until {_iso(key.valid_until)}"
+    reached = "-" if key.reached is None else "{}-{}".format(*key.reached)
+    return (
+        f"{key.device_id}.{key.number}",
+        state,
+        _iso(key.created_at) or "",
+        _iso(key.first_used_at) or "never",
+        reached,
+    )
+
+
+def _iso(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _device_id(text: str) -> int:
+    return _whole(text, "device id")
+
+
+def _number(text: str) -> int:
+    return _whole(text, "key number")
+
+
+def _whole(text: str, what: str) -> int:
+    if not (text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= MAX_ID):
+        raise argparse.ArgumentTypeError(f"{text!r} is no {what}; expected a whole number, 1…{MAX_ID}")
+    return int(text)
+
+
+def _reason(error: psycopg2.Error) -> str:
+    return str(error).strip().replace("\n", " ") or type(error).__name__

@@ -1,0 +1,55 @@
+"""The forwarder's process: settings in, a `Forwarder` that runs until SIGTERM or SIGINT."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import signal
+import socket
+from collections.abc import Callable
+
+import uvloop
+
+from plantkeeper_proxy.forward import Forwarder
+from plantkeeper_proxy.outbox import Outbox
+from plantkeeper_proxy.settings import ForwarderSettings
+from plantkeeper_proxy.upstream import Upstream, verifying_context
+
+
+def run(settings: ForwarderSettings, ready: Callable[[], None]) -> None:
+    """Forward until SIGTERM or SIGINT.
+
+    Args:
+        settings: of the forwarder.
+        ready: called once the outbox is watched.
+
+    Raises:
+        SettingsError: a file that the settings name cannot be used.
+    """
+    uvloop.run(_run(settings, ready))
+
+
+async def _run(settings: ForwarderSettings, ready: Callable[[], None]) -> None:
+    owner = f"{socket.gethostname()}-{os.getpid()}-{random.SystemRandom().randrange(1 << 32):08x}"
+    upstream = Upstream(
+        settings.backend_url,
+        context=verifying_context(settings.backend_ca, settings.backend_client_certificate),
+        token=settings.backend_token,
+        timeout_s=settings.backend_timeout_s,
+        connections=settings.connections,
+    )
+    forwarder = Forwarder(
+        lambda news, lost: Outbox.open(settings.database_dsn, owner, news=news, lost=lost),
+        upstream,
+        connections=settings.connections,
+        unknown_sensor_attempts=settings.unknown_sensor_attempts,
+        random=random.SystemRandom().random,
+        ready=ready,
+    )
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, forwarder.stop)
+    try:
+        await forwarder.run()
+    finally:
+        await upstream.close()

@@ -1,0 +1,128 @@
+"""Connections that never wait longer than they may, and hear what they should."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import psycopg2
+import pytest
+
+from plantkeeper_hil.stack.postgres import Postgres
+from plantkeeper_proxy.database import Database, connect, connect_blocking
+from plantkeeper_proxy.errors import StoreError
+
+pytestmark = pytest.mark.integration
+
+
+@pytest.fixture
+def paused(short_folder: Path) -> Iterator[tuple[str, Callable[[signal.Signals], None]]]:
+    """A server of the test's own, and what sends a signal to all its processes."""
+    server = Postgres(short_folder / "pg", log_dir=short_folder)
+    server.start()
+    dsn = server.create_database()
+
+    def send(number: signal.Signals) -> None:
+        leader = psutil.Process(server.pid)
+        for process in [leader, *leader.children(recursive=True)]:
+            process.send_signal(number)
+
+    yield dsn, send
+    send(signal.SIGCONT)
+    server.stop()
+
+
+@pytest.mark.slow
+def test_a_server_that_hangs_is_given_up_in_time(paused: tuple[str, Callable[[signal.Signals], None]]) -> None:
+    dsn, send = paused
+    blocking = connect_blocking(dsn, name="test", wait_s=0.3)
+
+    async def run() -> None:
+        database = await connect(dsn, name="test", wait_s=0.3)
+        assert await database.run("SELECT 1") == [(1,)]
+        send(signal.SIGSTOP)
+        with pytest.raises(StoreError, match=r"did not answer within 0\.3 s"):
+            await database.run("SELECT 2")
+        assert not database.is_open
+
+    begun_s = time.monotonic()
+    asyncio.run(run())
+    with pytest.raises(psycopg2.OperationalError, match=r"no answer within 0\.3 s"), blocking.cursor() as cursor:
+        cursor.execute("SELECT 3")
+    assert blocking.closed
+    assert time.monotonic() - begun_s < 5
+
+
+def test_a_failed_statement_says_why_and_leaves_the_connection_of_use(database_dsn: str) -> None:
+    async def run() -> None:
+        database = await connect(database_dsn, name="test", wait_s=5)
+        with pytest.raises(StoreError, match="division by zero") as error:
+            await database.run("SELECT 1/0")
+        assert isinstance(error.value.__cause__, psycopg2.DataError)
+        assert database.is_open
+        assert await database.run("SELECT %(a)s", {"a": [1, None, "x'"][2]}) == [("x'",)]
+        database.close()
+        database.close()
+
+    asyncio.run(run())
+
+
+def test_statements_of_one_call_are_one_transaction(database_dsn: str) -> None:
+    async def run() -> None:
+        database = await connect(database_dsn, name="test", wait_s=5)
+        with pytest.raises(StoreError):
+            await database.run("INSERT INTO device (id) VALUES (5); SELECT 1/0")
+        assert await database.run("SELECT count(*) FROM device") == [(0,)]
+        database.close()
+
+    asyncio.run(run())
+
+
+def test_calls_take_turns(database_dsn: str) -> None:
+    async def run() -> None:
+        database = await connect(database_dsn, name="test", wait_s=5)
+        rows = await asyncio.gather(*(database.run("SELECT %(n)s, pg_sleep(0.001)", {"n": n}) for n in range(20)))
+        assert [row[0][0] for row in rows] == list(range(20))
+        database.close()
+
+    asyncio.run(run())
+
+
+def test_news_and_the_end_are_told_without_asking(database_dsn: str) -> None:
+    async def run() -> None:
+        heard: list[str] = []
+        told, lost = asyncio.Event(), asyncio.Event()
+
+        def notified(payload: str) -> None:
+            heard.append(payload)
+            told.set()
+
+        database = await connect(database_dsn, name="test", wait_s=5, notified=notified, lost=lost.set)
+        other: Database = await connect(database_dsn, name="other", wait_s=5)
+        [(pid,)] = await database.run("LISTEN outbox; SELECT pg_backend_pid()")
+        async with asyncio.timeout(10):
+            await other.run("SELECT pg_notify('outbox', '7,8')")
+            await told.wait()
+            assert heard == ["7,8"]
+            await other.run("SELECT pg_notify('outbox', '9')")
+            await database.run("SELECT 1")  # news that comes with an answer is told as well
+            while heard != ["7,8", "9"]:
+                await asyncio.sleep(0.005)
+            await other.run("SELECT pg_terminate_backend(%(pid)s)", {"pid": pid})
+            await lost.wait()
+        assert not database.is_open
+        other.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("dsn", ["nonsense", "host=127.0.0.1 port=1"])
+def test_a_server_that_is_not_there_is_named(dsn: str) -> None:
+    with pytest.raises(StoreError, match="cannot connect to PostgreSQL"):
+        asyncio.run(connect(dsn, name="test", wait_s=1))
+    with pytest.raises(StoreError, match="cannot connect to PostgreSQL"):
+        connect_blocking(dsn, name="test", wait_s=1)
