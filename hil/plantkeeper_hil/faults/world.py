@@ -6,8 +6,8 @@ import json
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -58,6 +58,7 @@ class WorldOptions:
         backend_timeout_s: how long a forwarder waits for an answer.
         keep_alive_s: how long the backend keeps an idle connection.
         forwarders: how many.
+        settings: further ones of gateway and forwarders, by their environment variable.
     """
 
     dsn: str
@@ -66,6 +67,7 @@ class WorldOptions:
     backend_timeout_s: float = 3.0
     keep_alive_s: float = 5.0
     forwarders: int = 1
+    settings: Mapping[str, str] = field(default_factory=dict)
 
 
 class World:
@@ -250,6 +252,7 @@ class World:
             # the load's boards send no signatures
             "PLANTKEEPER_SIGNATURES": "legacy",
             "PLANTKEEPER_LEGACY_DEVICES": "1-2147483647",
+            **self.options.settings,
         }
 
     def _launch_backend(self) -> Callable[[], None]:

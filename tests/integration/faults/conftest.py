@@ -47,9 +47,11 @@ def migrated(server: Postgres, plantkeeper_db: Callable[..., subprocess.Complete
 
 
 @pytest.fixture
-def dsn(server: Postgres, migrated: str) -> str:
-    """A database of the test's own."""
-    return server.create_database(f"fault{next(_databases)}", template=migrated)
+def dsn(server: Postgres, migrated: str) -> Iterator[str]:
+    """A database of the test's own; removed, since after a crash PostgreSQL syncs every file that it has."""
+    name = f"fault{next(_databases)}"
+    yield server.create_database(name, template=migrated)
+    server.drop_database(name)
 
 
 @pytest.fixture
