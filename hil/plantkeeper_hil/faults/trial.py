@@ -120,7 +120,7 @@ class Trial:
         self.reach(0.2)
         self.world.fault("status", count=8, status=status, retry_after_s=after_s)
         self.reach(0.8)
-        wait_for(lambda: self.world.faults_left() == 0, "the fault's end", timeout_s=self.size.patience_s)
+        self.wait_until_fault_is_over()
         asked_s: dict[int, float] = {}
         refusals = 0
         for entry in self.world.journal():
@@ -132,9 +132,14 @@ class Trial:
                 asked_s[device_id] = entry["monotonic_s"] + after_s - CLOCK_S
         assert refusals == 8
 
-    def wait_until_applied(self, *, more: int) -> None:
-        """Wait until the backend has carried out so many more requests."""
+    def wait_until_fault_is_over(self) -> None:
+        """Wait until as many requests have met the backend's fault as were to."""
+        wait_for(lambda: self.world.faults_left() == 0, "the fault's end", timeout_s=self.size.patience_s)
+
+    def allow_until_applied(self, share: float, *, more: int) -> None:
+        """Let the load go on to a share of its readings, and wait until so many more requests were carried out."""
         before = self.world.journal_length()
+        self.allow(share)
         wait_for(
             lambda: self.world.journal_length() >= before + more,
             f"{more} more requests at the backend",

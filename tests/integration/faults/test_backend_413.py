@@ -11,7 +11,6 @@ def test_backend_413(trial: Trial) -> None:
     trial.reach(0.2)
     trial.world.fault("status", status=413, count=refusals, message="request entity too large")
     trial.allow(0.6)
-    trial.wait_until_applied(more=2 * refusals)
-    assert trial.world.faults_left() == 0
+    trial.wait_until_fault_is_over()
     result = trial.finish(refusals=refusals)
     assert result.parked == refusals

@@ -13,8 +13,7 @@ def test_forwarder_killed_between_send_and_mark(trial: Trial) -> None:
     kills = 5 if trial.size.full else 2
     for kill in range(kills):
         trial.world.fault("late_answer", seconds=WINDOW_S)
-        trial.allow(0.2 + 0.6 * (kill + 1) / kills)
-        trial.wait_until_applied(more=1)  # and not answered for a second: now is the window
+        trial.allow_until_applied(0.2 + 0.6 * (kill + 1) / kills, more=1)  # answered in a second: now is the window
         trial.world.kill("forwarder1")
         trial.world.mend()
         trial.world.restart("forwarder1")

@@ -13,8 +13,7 @@ def test_gateway_and_forwarder_killed(trial: Trial) -> None:
     kills = 4 if trial.size.full else 1
     for kill in range(kills):
         trial.world.fault("late_answer", seconds=WINDOW_S)
-        trial.allow(0.9)
-        trial.wait_until_applied(more=1)
+        trial.allow_until_applied(0.9, more=1)
         trial.wait(0.2 + 0.5 * (kill + trial.random.random()) / kills)
         trial.world.kill("gateway", "forwarder1")
         trial.world.mend()

@@ -12,8 +12,7 @@ def test_two_forwarders_one_killed(make_trial: Callable[..., Trial]) -> None:
     trial = make_trial(forwarders=2)
     trial.reach(0.2)
     trial.world.fault("late_answer", seconds=0.02)  # enough for readings to be on their way all the time
-    trial.allow(0.8)
-    trial.wait_until_applied(more=20)
+    trial.allow_until_applied(0.8, more=20)
     victim = trial.random.choice(trial.world.forwarders)
     trial.world.kill(victim)
     trial.world.mend()
