@@ -98,6 +98,15 @@ def firmware(session: nox.Session) -> None:
     session.run("hil", "firmware", *session.posargs)
 
 
+@nox.session
+def faults(session: nox.Session) -> None:
+    """Break everything under load and count what became of 100 000 readings; figures in build/faults/report.json."""
+    system_packages(session, "emulator")
+    install_project(session, *TEST_TOOLS)
+    size = ("--faults-full", "--faults-readings=100000", "--timeout=900")
+    session.run("pytest", "tests/integration/faults", *size, *session.posargs)
+
+
 # name: module, groups of system packages, further Python packages
 BENCHMARKS = {
     "emulator": ("plantkeeper_sim.bench.emulator", "bench", ()),

@@ -5,6 +5,7 @@ HilError
 ├── FirmwareBuildError     the firmware cannot be built (firmware/build.py)
 ├── StackError             a process of the stack did not come up, or died (stack/)
 ├── LedgerError            a place's record cannot be read as readings (ledgers.py)
+├── FaultRunError          a load or a fault could not be carried out (faults/)
 ├── BoardRunError          a board stopped in the middle of a run (run/day.py)
 └── UsageError             an option's value makes no sense
 """
@@ -24,6 +25,10 @@ class StackError(HilError):
 
 class BoardRunError(HilError):
     """A board stopped in the middle of a run."""
+
+
+class FaultRunError(HilError):
+    """A load or a fault could not be carried out, or nothing came of it in time."""
 
 
 class UsageError(HilError):

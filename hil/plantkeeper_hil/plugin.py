@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from plantkeeper_hil.faults.reporter import Reporter
 from plantkeeper_hil.fixtures import firmware, hil_project, observer, out_dir, run_plan, stack, virtual_day
 
 __all__ = ["firmware", "hil_project", "observer", "out_dir", "run_plan", "stack", "virtual_day"]
+
+FAULTS_READINGS = 5_000
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
@@ -25,6 +28,21 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         default="auto",
         help="where compiler and Arduino core come from (default auto: PlatformIO's registry, else the system)",
     )
+    group.addoption(
+        "--faults-readings",
+        type=int,
+        default=FAULTS_READINGS,
+        metavar="N",
+        help=f"acknowledged readings over all faults together (default {FAULTS_READINGS})",
+    )
+    group.addoption("--faults-full", action="store_true", help="let faults last as long as they are meant to")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Have the faults' figures collected, by whoever sees all reports."""
+    if not hasattr(config, "workerinput"):
+        seed, wanted = config.getoption("--hil-seed"), config.getoption("--faults-readings")
+        config.pluginmanager.register(Reporter(seed=seed, wanted=wanted, root=config.rootpath))
 
 
 def pytest_report_header(config: pytest.Config) -> str:

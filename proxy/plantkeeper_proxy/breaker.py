@@ -51,10 +51,15 @@ class Breaker:
     def failed(self, now_s: float, asked_s: float | None = None) -> None:
         """The backend did not answer, or answered that it cannot.
 
+        What was on its way already when the breaker opened says nothing new: only a failed probe lengthens the pause.
+
         Args:
             now_s: monotonic time.
             asked_s: what it asked for (Retry-After).
         """
+        if self.is_open and now_s < self._probe_at_s:
+            self._probe_at_s = max(self._probe_at_s, now_s + min(asked_s or 0.0, 300.0))
+            return
         self._failures += 1
         if self.is_open:
             probes = self._failures - self._failures_to_open + 1

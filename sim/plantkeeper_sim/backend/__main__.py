@@ -14,7 +14,7 @@ from pathlib import Path
 
 from plantkeeper_sim.backend import tls
 from plantkeeper_sim.backend.journal import Journal
-from plantkeeper_sim.backend.server import Backend
+from plantkeeper_sim.backend.server import KEEP_ALIVE_S, Backend
 from plantkeeper_sim.backend.state import State
 from plantkeeper_sim.errors import BackendError, SimError
 
@@ -44,6 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="port to listen on (default: a free one)")
     parser.add_argument("--sensors", default="1", help="ids that exist, such as 1-3 (default 1)")
+    parser.add_argument(
+        "--keep-alive-s",
+        type=float,
+        default=KEEP_ALIVE_S,
+        help=f"an idle connection is closed after so many seconds (default {KEEP_ALIVE_S:g}, as the original does)",
+    )
     parser.add_argument("--journal", type=Path, help="file that gets every request as a JSON line")
     options = parser.parse_args(arguments)
     try:
@@ -71,7 +77,7 @@ async def _serve(options: argparse.Namespace) -> None:
         listener = socket.create_server((options.host, options.port))
     print(f"listening on https://localhost:{listener.getsockname()[1]}", flush=True)
     try:
-        await Backend(state, journal).serve(listener, context, stop)
+        await Backend(state, journal, keep_alive_s=options.keep_alive_s).serve(listener, context, stop)
     finally:
         journal.close()
 

@@ -40,6 +40,8 @@ class Answer:
     Args:
         sensor_id: the id in the path, where it is one.
         parsed: the request's JSON body, for the journal.
+        headers: further headers of the answer.
+        sent_share: how much of the answer's bytes is sent before the connection is closed; 1 sends all and keeps it.
     """
 
     status: int
@@ -47,6 +49,8 @@ class Answer:
     effect: Effect = Effect.NONE
     sensor_id: int | None = None
     parsed: Any = None
+    headers: tuple[tuple[str, str], ...] = ()
+    sent_share: float = 1.0
 
 
 def answer(request: Request, state: State) -> Answer:

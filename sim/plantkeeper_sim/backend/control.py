@@ -40,6 +40,7 @@ class Control:
             ("GET", "journal"): lambda: self._read_journal(parse_qs(parts.query)),
             ("GET", "stats"): self._journal.stats,
             ("GET", "sensors"): lambda: [sensor.as_json() for _, sensor in sorted(self._state.sensors.items())],
+            ("POST", "sensors"): lambda: self._add_sensors(request.body),
             ("POST", "fault"): lambda: self._set_fault(request.body),
             ("GET", "fault"): lambda: {"left": self._left},
             ("DELETE", "fault"): self._clear_fault,
@@ -57,6 +58,13 @@ class Control:
     def _read_journal(self, query: dict[str, list[str]]) -> dict[str, Any]:
         entries = self._journal.after(int(query.get("after", ["0"])[0]))
         return {"entries": entries, "last": len(self._journal.entries)}
+
+    def _add_sensors(self, body: bytes) -> dict[str, Any]:
+        ids = _object(body).get("ids")
+        if not isinstance(ids, list) or not all(type(number) is int and number > 0 for number in ids):
+            raise BackendError(f'"ids" is {ids!r}; expected a list of whole numbers above 0')
+        self._state.add(ids)
+        return {"ids": ids}
 
     def _set_fault(self, body: bytes) -> dict[str, Any]:
         wanted = _object(body)

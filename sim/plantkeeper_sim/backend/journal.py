@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -81,7 +81,7 @@ class Journal:
         )
         self.entries.append(entry)
         if self._file is not None:
-            self._file.write(json.dumps(asdict(entry)) + "\n")
+            self._file.write(json.dumps(vars(entry)) + "\n")
         return entry
 
     def _compare(self, sensor_id: int | None, key: str | None) -> tuple[bool, bool]:
@@ -111,7 +111,7 @@ class Journal:
 
     def after(self, n: int) -> list[dict[str, Any]]:
         """Entries from number `n` + 1 on, as JSON."""
-        return [asdict(entry) for entry in self.entries[max(0, n) :]]
+        return [dict(vars(entry)) for entry in self.entries[max(0, n) :]]
 
     def close(self) -> None:
         """Close the file."""

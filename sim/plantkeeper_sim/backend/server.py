@@ -84,7 +84,10 @@ class Backend:
                 request = await self._receive(connection, reader, writer)
                 if request is None:
                     return
-                await self._respond(connection, writer, await self._handle(request))
+                given = await self._handle(request)
+                await self._respond(connection, writer, given)
+                if given.sent_share < 1:
+                    return
             except CloseConnection:
                 return
             if connection.our_state is h11.MUST_CLOSE:
@@ -125,7 +128,10 @@ class Backend:
         instead = fault.before(request)
         if instead is not None:
             return self._record(request, instead)
-        return fault.after(request, self._record(request, answer(request, self._state)))
+        given = fault.after(request, self._record(request, answer(request, self._state)))
+        if fault.answer_delay_s:
+            await asyncio.sleep(fault.answer_delay_s)
+        return given
 
     def _record(self, request: Request, given: Answer) -> Answer:
         self._journal.record(request, given, monotonic_s=self._monotonic(), time_s=self._epoch())
@@ -143,9 +149,10 @@ class Backend:
             headers += [("Connection", "keep-alive"), ("Keep-Alive", f"timeout={self._keep_alive_s:g}")]
         if 300 <= given.status < 400 and isinstance(given.body, dict):
             headers.append(("Location", given.body["location"]))
-        writer.write(_bytes(connection.send(h11.Response(status_code=given.status, headers=headers))))
-        writer.write(_bytes(connection.send(h11.Data(data=body))))
-        writer.write(_bytes(connection.send(h11.EndOfMessage())))
+        headers += given.headers
+        whole = _bytes(connection.send(h11.Response(status_code=given.status, headers=headers)))
+        whole += _bytes(connection.send(h11.Data(data=body))) + _bytes(connection.send(h11.EndOfMessage()))
+        writer.write(whole[: max(1, int(len(whole) * given.sent_share))] if given.sent_share < 1 else whole)
         await writer.drain()
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import ssl
@@ -9,6 +10,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -153,6 +155,41 @@ def test_delay_and_redirect(backend: Backend) -> None:
     assert (response.status_code, response.headers["Location"]) == (308, "https://localhost:1/x")
 
 
+def test_half_an_answer_is_work_done_and_an_answer_that_breaks_off(backend: Backend) -> None:
+    for share in (0.02, 0.75, 0.95):  # within the first line, and twice within the body
+        backend.fault(name="half_answer", share=share)
+        with pytest.raises((requests.exceptions.ConnectionError, requests.exceptions.ChunkedEncodingError)):
+            backend.patch()
+    assert [entry["effect"] for entry in backend.client.journal()] == ["applied", "unchanged", "unchanged"]
+    assert backend.patch().status_code == 200
+
+
+def test_a_late_answer_comes_after_the_work(backend: Backend) -> None:
+    backend.fault(name="late_answer", seconds=1.0)
+    with pytest.raises(requests.exceptions.ReadTimeout):
+        backend.session.patch(f"{backend.url}/api/v1/sensors/1", json=BODY, timeout=0.3)
+    assert [entry["effect"] for entry in backend.client.journal()] == ["applied"]
+    backend.fault(name="late_answer", seconds=0.3)
+    assert backend.patch().elapsed.total_seconds() >= 0.3
+
+
+def test_a_status_can_ask_for_a_pause(backend: Backend) -> None:
+    backend.fault(name="status", status=429, retry_after_s=7, message="slow down")
+    response = backend.patch()
+    assert (response.status_code, response.headers["Retry-After"]) == (429, "7")
+    assert response.json() == {"statusCode": 429, "message": "slow down"}
+
+
+def test_a_sensor_can_be_created_meanwhile(backend: Backend) -> None:
+    assert backend.patch({**BODY, "id": 3}).status_code == 401
+    created = backend.session.post(f"{backend.url}/_mock/sensors", json={"ids": [3, 4]}, timeout=10)
+    assert created.json() == {"ids": [3, 4]}
+    assert backend.patch({**BODY, "id": 3}).status_code == 200
+    for wrong in ({}, {"ids": 3}, {"ids": [0]}, {"ids": ["3"]}, {"ids": [True]}):
+        refused = backend.session.post(f"{backend.url}/_mock/sensors", json=wrong, timeout=10)
+        assert (refused.status_code, "ids" in refused.json()["error"]) == (400, True)
+
+
 def test_a_fault_can_be_taken_back(backend: Backend) -> None:
     backend.fault(name="close", count=100)
     backend.session.delete(f"{backend.url}/_mock/fault", timeout=10)
@@ -164,7 +201,7 @@ def test_a_fault_can_be_taken_back(backend: Backend) -> None:
     [
         (
             {"name": "nonsense"},
-            "no fault named 'nonsense'; there are close, close_after_apply, delay, redirect, status",
+            "; there are close, close_after_apply, delay, half_answer, late_answer, redirect, status",
         ),
         ({"name": "status", "status": 200}, "status 200; expected 400"),
         ({"name": "status", "colour": "red"}, "settings"),
@@ -207,6 +244,30 @@ def test_sensors_that_make_no_sense_are_named(tmp_path: Path, words: list[str], 
         check=False,
     )
     assert (finished.returncode, named in finished.stderr) == (2, True)
+
+
+def test_a_certificate_can_be_for_others_or_expired_by_the_same_authority(tmp_path: Path) -> None:
+    authority = tls.issue(tmp_path / "right")
+    now, day = datetime.now(UTC), timedelta(days=1)
+    tls.issue(tmp_path / "other", authority=authority, names=["backend.example"])
+    tls.issue(tmp_path / "old", authority=authority, not_before=now - 2 * day, not_after=now - day)
+    tls.issue(tmp_path / "stranger")
+    client = ssl.create_default_context(cafile=str(tmp_path / "right" / "ca.pem"))
+
+    def shake_hands(folder: str) -> None:
+        """Without a network: two ends in memory."""
+        to_client, to_server = ssl.MemoryBIO(), ssl.MemoryBIO()
+        ours = client.wrap_bio(to_client, to_server, server_hostname="localhost")
+        theirs = tls.server_context(tmp_path / folder).wrap_bio(to_server, to_client, server_side=True)
+        for _ in range(3):
+            for side in (ours, theirs):
+                with contextlib.suppress(ssl.SSLWantReadError):
+                    side.do_handshake()
+
+    shake_hands("right")
+    for folder, named in (("other", "localhost"), ("old", "expired"), ("stranger", "unable to get local issuer")):
+        with pytest.raises(ssl.SSLCertVerificationError, match=named):
+            shake_hands(folder)
 
 
 def test_the_private_key_is_ours_to_read_alone(tmp_path: Path) -> None:

@@ -49,8 +49,18 @@ def test_it_waits_as_long_as_the_backend_asks() -> None:
     breaker = opened(random=0.0)
     breaker.failed(100.0, asked_s=77.0)
     assert breaker.next_s() == 177.0
-    breaker.failed(100.0, asked_s=1e9)
-    assert breaker.next_s() == 400.0
+    breaker.failed(200.0, asked_s=1e9)
+    assert breaker.next_s() == 500.0
+
+
+def test_what_was_on_its_way_when_it_opened_does_not_lengthen_the_pause() -> None:
+    breaker = opened(random=0.5)
+    due_s = breaker.next_s()
+    for _ in range(50):
+        breaker.failed(due_s / 2)
+    assert breaker.next_s() == due_s
+    breaker.failed(due_s / 2, asked_s=60.0)
+    assert breaker.next_s() == due_s / 2 + 60.0
 
 
 @given(st.lists(st.floats(0, 1, exclude_max=True), min_size=1, max_size=60))

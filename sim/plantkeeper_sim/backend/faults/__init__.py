@@ -32,11 +32,16 @@ class Fault(Protocol):
     def delay_s(self) -> float:
         """Seconds to wait before the request is looked at."""
 
+    @property
+    def answer_delay_s(self) -> float:
+        """Seconds to wait between carrying the request out and answering."""
+
 
 class Sound:
     """A fault that does nothing; base of the others."""
 
     delay_s: float = 0.0
+    answer_delay_s: float = 0.0
 
     def before(self, request: Request) -> Answer | None:  # noqa: ARG002
         """Let it pass."""
