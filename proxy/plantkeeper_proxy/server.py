@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 import socket
 
@@ -10,14 +11,21 @@ import uvloop
 
 from plantkeeper_proxy.app import create_app
 from plantkeeper_proxy.batch import Batcher
+from plantkeeper_proxy.descriptors import affordable, raise_limit
 from plantkeeper_proxy.errors import SettingsError
 from plantkeeper_proxy.gateway import Gateway
 from plantkeeper_proxy.http_protocol import Connections
+from plantkeeper_proxy.limits import HttpLimits
 from plantkeeper_proxy.settings import GatewaySettings
 from plantkeeper_proxy.store import BatchStore, ReadingStore
 
 GRACEFUL_TIMEOUT_S = 10.0
 BACKLOG = 4096
+# what the kernel keeps for a connection, doubled by it: requests are small, and a peer that reads no answers must not
+# hold more than this
+RECEIVE_BUFFER_BYTES = 16_384
+SEND_BUFFER_BYTES = 65_536
+log = logging.getLogger(__name__)
 
 
 def run(settings: GatewaySettings, listen_fd: int | None) -> None:
@@ -31,6 +39,26 @@ def run(settings: GatewaySettings, listen_fd: int | None) -> None:
         SettingsError: the address cannot be listened on.
     """
     uvloop.run(_serve(settings, listen_fd))
+
+
+def _limits(connections: int) -> HttpLimits:
+    """Limits that the process can keep, and a word where it cannot hold as many connections as it should."""
+    descriptors = raise_limit()
+    limits = HttpLimits(connections=affordable(connections, HttpLimits().lingering, descriptors))
+    if limits.connections < connections:
+        log.warning(
+            "can hold %d connections, not %d: at most %d files may be open (ulimit -n)",
+            limits.connections,
+            connections,
+            descriptors,
+        )
+    return limits
+
+
+def limit_buffers(listener: socket.socket) -> None:
+    """Bound what the kernel keeps for each connection of a listening socket."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
 
 def _listener(settings: GatewaySettings, listen_fd: int | None) -> socket.socket:
@@ -50,10 +78,11 @@ def _listener(settings: GatewaySettings, listen_fd: int | None) -> socket.socket
 
 async def _serve(settings: GatewaySettings, listen_fd: int | None) -> None:
     listener = _listener(settings, listen_fd)
+    limit_buffers(listener)
     hot, others = BatchStore(settings.database_dsn), ReadingStore(settings.database_dsn)
     batcher = Batcher(hot.store_batch)
     gateway = Gateway(batcher, create_app(others))
-    connections = Connections(gateway, limit=settings.connections)
+    connections = Connections(gateway, limits=_limits(settings.connections))
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
