@@ -1,6 +1,6 @@
 """The gateway as a Flask application: every route, decided elsewhere.
 
-Behind `asgi.py` it answers all but the hot route; by itself it answers that too, by the same rules.
+Behind `gateway.py` it answers all but the hot route; by itself it answers that too, by the same rules.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from plantkeeper_proxy import ingest
-from plantkeeper_proxy.errors import MessageError, StoreError, TooLargeError
-from plantkeeper_proxy.message import BODY_LIMIT, Reading, parse_reading
+from plantkeeper_proxy.errors import MessageError, StoreError, TooLargeError, TooOftenError
+from plantkeeper_proxy.message import BODY_LIMIT, Reading
 
 log = logging.getLogger(__name__)
 
@@ -28,18 +28,27 @@ class Store(Protocol):
         """Raise StoreError where readings cannot be taken."""
 
 
-def create_app(store: Store) -> Flask:
+def create_app(store: Store, door: ingest.Door) -> Flask:
     """The application.
 
     Args:
         store: where readings go; a request is answered 200 only once it returned.
+        door: decides which readings are taken.
     """
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT
+    app.url_map.merge_slashes = False  # a path is what it is; boards do not follow redirects
+
+    @app.before_request
+    def limit_body() -> None:
+        """Whether anybody reads it or not."""
+        if (request.content_length or 0) > BODY_LIMIT:
+            raise TooLargeError(f"the body is over {BODY_LIMIT} bytes")
 
     @app.post(ingest.PATH)
     def sensor_data() -> Response:
-        reading = parse_reading(request.get_data(cache=False), request.headers.get("Idempotency-Key"))
+        body, key = request.get_data(cache=False), request.headers.get("Idempotency-Key")
+        reading = door.admit(body, key, request.remote_addr)
         return written(ingest.answer_to(reading, store.store(reading)))
 
     @app.get("/healthz")
@@ -55,8 +64,9 @@ def create_app(store: Store) -> Flask:
         return jsonify(status="ready"), 200
 
     @app.errorhandler(MessageError)
+    @app.errorhandler(TooOftenError)
     @app.errorhandler(StoreError)
-    def refused(reason: MessageError | StoreError) -> Response:
+    def refused(reason: ingest.Refusal) -> Response:
         log_refusal(reason, request.remote_addr)
         return written(ingest.answer_to_error(reason))
 
@@ -84,9 +94,9 @@ def written(answer: ingest.Answer) -> Response:
     return response
 
 
-def log_refusal(reason: MessageError | StoreError, address: str | None) -> None:
+def log_refusal(reason: ingest.Refusal, address: str | None) -> None:
     """Say in the log what a board was refused, and why."""
-    if isinstance(reason, MessageError):
+    if isinstance(reason, MessageError | TooOftenError):
         log.warning("refused a request from %s: %s", address, reason)
     else:
         log.error("a reading from %s was not stored: %s", address, reason)

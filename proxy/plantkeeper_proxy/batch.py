@@ -1,13 +1,15 @@
 """Lets many requests share one transaction: what comes while one batch is committed makes the next.
 
-A lone reading is committed at once; under load, batches grow by themselves and the cost of a commit is shared.
+A lone reading is committed at once; under load, batches grow by themselves and the cost of a commit is shared. Whatever
+the store does, each reading gets one answer, and gets it in time.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Iterable, Sequence
 from typing import Any
 
 from plantkeeper_proxy.errors import OverloadedError, StoreError
@@ -17,9 +19,29 @@ from plantkeeper_proxy.message import Reading
 BATCH_LIMIT = 500
 WAITING_LIMIT = 5_000
 PATIENCE_S = 5.0
-SWEEP_EVERY_S = 0.5
+SWEEP_EVERY_S = 0.25
 Outcome = Stored | StoreError
 Done = Callable[[Outcome], None]
+log = logging.getLogger(__name__)
+
+
+class _Entry:
+    """A reading that is owed an answer."""
+
+    __slots__ = ("_done", "due_s", "reading")
+
+    def __init__(self, reading: Reading, done: Done, due_s: float) -> None:
+        self.reading, self.due_s = reading, due_s
+        self._done: Done | None = done
+
+    def tell(self, outcome: Outcome) -> None:
+        """Answer it, unless it was answered before; no sender's trouble is another's."""
+        done, self._done = self._done, None
+        if done is not None:
+            try:
+                done(outcome)
+            except Exception:
+                log.exception("the answer to a reading of device %d", self.reading.device_id)
 
 
 class Batcher:
@@ -29,7 +51,8 @@ class Batcher:
         store_batch: commits a batch and says for each reading what became of it.
         batch_limit: most readings in a batch.
         waiting_limit: most readings that wait; one more is refused.
-        patience_s: so long a reading waits for its batch; then it is not stored, and its sender is told so.
+        patience_s: after so long a reading's sender is told that it was not stored, or that nobody knows, where
+            PostgreSQL has it already and does not answer.
     """
 
     def __init__(
@@ -42,10 +65,11 @@ class Batcher:
     ) -> None:
         self._store_batch = store_batch
         self._batch_limit, self._waiting_limit, self._patience_s = batch_limit, waiting_limit, patience_s
-        self._waiting: deque[tuple[Reading, Done, float]] = deque()
+        self._waiting: deque[_Entry] = deque()
+        self._sent: Sequence[_Entry] = ()
         self._committing: asyncio.Task[None] | None = None
         self._loop = asyncio.get_running_loop()
-        self._sweep_timer: asyncio.TimerHandle | None = None
+        self._sweeper: asyncio.TimerHandle | None = None
 
     def submit(self, reading: Reading, done: Done) -> None:
         """Have a reading committed; `done(outcome)` is called in the event loop once that is decided.
@@ -55,42 +79,68 @@ class Batcher:
         """
         if len(self._waiting) >= self._waiting_limit:
             raise OverloadedError(f"{len(self._waiting)} readings wait to be stored")
-        self._waiting.append((reading, done, self._loop.time() + self._patience_s))
+        self._waiting.append(_Entry(reading, done, self._loop.time() + self._patience_s))
         if self._committing is None:
             self._committing = self._loop.create_task(self._commit())
+        if self._sweeper is None:
+            self._sweeper = self._loop.call_later(SWEEP_EVERY_S, self._sweep)
 
     async def close(self) -> None:
         """Commit what waits."""
         if self._committing is not None:
             await self._committing
+        if self._sweeper is not None:
+            self._sweeper.cancel()
 
     async def _commit(self) -> None:
         """Commit batch after batch, until nothing waits."""
-        answers: list[tuple[Done, Outcome]] = []
-        while self._waiting:
-            batch = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_limit))]
-            self._sweep_timer = self._loop.call_later(SWEEP_EVERY_S, self._sweep)
-            committed = self._loop.create_task(self._store_batch([reading for reading, _, _ in batch]))
-            await asyncio.sleep(0)  # PostgreSQL works while the last batch's answers are written
+        answers: Iterable[tuple[_Entry, Outcome]] = ()
+        try:
+            while self._waiting:
+                self._sent = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_limit))]
+                committed = self._loop.create_task(self._store_batch([entry.reading for entry in self._sent]))
+                await asyncio.sleep(0)  # PostgreSQL works while the last batch's answers are written
+                _tell(answers)
+                answers = ()
+                answers = zip(self._sent, await self._outcomes(committed), strict=True)
+        finally:
+            self._committing = None
             _tell(answers)
-            try:
-                outcomes: Sequence[Outcome] = await committed
-            except Exception as error:  # a bug in the store must not leave boards without an answer
-                outcomes = [StoreError(f"internal error: {error!r}")] * len(batch)
-            finally:
-                self._sweep_timer.cancel()
-            answers = [(done, outcome) for (_, done, _), outcome in zip(batch, outcomes, strict=True)]
-        self._committing = None
-        _tell(answers)
+            for entry in (*self._sent, *self._waiting):  # those not told yet: this task was cancelled
+                entry.tell(
+                    StoreError("the gateway ended before PostgreSQL answered; nobody knows whether it is stored")
+                )
+            self._sent = ()
+            self._waiting.clear()
+
+    async def _outcomes(self, committed: asyncio.Task[Sequence[Outcome]]) -> Sequence[Outcome]:
+        """What became of the readings that were sent; a bug in the store leaves nobody without an answer."""
+        count = len(self._sent)
+        try:
+            outcomes = await committed
+        except Exception as error:  # whatever it is
+            log.exception("storing a batch")
+            return [StoreError(f"internal error: {error!r}")] * count
+        if len(outcomes) != count:
+            log.error("the store said %d outcomes for %d readings", len(outcomes), count)
+            return [StoreError(f"internal error: {len(outcomes)} outcomes for {count} readings")] * count
+        return outcomes
 
     def _sweep(self) -> None:
-        """Give up on those that have waited too long: PostgreSQL does not come to them."""
-        while self._waiting and self._waiting[0][2] <= self._loop.time():
-            _, done, _ = self._waiting.popleft()
-            done(StoreError(f"PostgreSQL did not take it within {self._patience_s:g} s"))
-        self._sweep_timer = self._loop.call_later(SWEEP_EVERY_S, self._sweep)
+        """Tell those that have waited too long."""
+        now_s = self._loop.time()
+        while self._waiting and self._waiting[0].due_s <= now_s:
+            self._waiting.popleft().tell(StoreError(f"PostgreSQL did not come to it within {self._patience_s:g} s"))
+        for entry in self._sent:
+            if entry.due_s > now_s:
+                break
+            said = f"PostgreSQL did not answer within {self._patience_s:g} s; nobody knows whether it is stored"
+            entry.tell(StoreError(said))
+        self._sweeper = None
+        if self._committing is not None:
+            self._sweeper = self._loop.call_later(SWEEP_EVERY_S, self._sweep)
 
 
-def _tell(answers: Sequence[tuple[Done, Outcome]]) -> None:
-    for done, outcome in answers:
-        done(outcome)
+def _tell(answers: Iterable[tuple[_Entry, Outcome]]) -> None:
+    for entry, outcome in answers:
+        entry.tell(outcome)

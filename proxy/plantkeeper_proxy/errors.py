@@ -4,6 +4,7 @@ GatewayError
 ├── SettingsError       a setting is missing or makes no sense
 ├── MessageError        a request is not a reading; the sender is told why
 │   └── TooLargeError   its body is over the limit
+├── TooOftenError       a device or an address sends more than it may
 └── StoreError          PostgreSQL cannot take or give readings now
     └── OverloadedError more readings wait than may
 """
@@ -23,6 +24,18 @@ class MessageError(GatewayError):
 
 class TooLargeError(MessageError):
     """A request's body is over the limit."""
+
+
+class TooOftenError(GatewayError):
+    """A device or an address sends more than it may.
+
+    Args:
+        retry_after_s: when it may again.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class StoreError(GatewayError):

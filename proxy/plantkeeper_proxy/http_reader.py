@@ -1,8 +1,8 @@
 """From a connection's bytes to requests, one at a time: llhttp (httptools) parses, this module sets bounds. No I/O.
 
 llhttp is strict: bare LF, obs-fold, a space before the colon, signs, lists or repeats of Content-Length, both lengths,
-unknown codings and bad chunks are errors. What it lets through and this module does not: versions other than 1.0 and 1.1
-(RTSP and ICE too), absolute-form targets, fragments, codings before `chunked`, any coding in HTTP/1.0, several Hosts,
+unknown codings and bad chunks are errors. What it lets through and this module does not: other versions than 1.0 and
+1.1, RTSP, ICE, absolute-form targets, fragments, codings before `chunked`, any coding in HTTP/1.0, several Hosts,
 Upgrade. It never sees a byte beyond the end of a request before that request is answered, so that no doubt about one
 request's length reaches the next. A missing Host is accepted: boards in the field send none.
 """

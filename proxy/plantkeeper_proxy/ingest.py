@@ -7,14 +7,18 @@ Boards compare header names case-sensitively and cannot read chunked answers: ev
 from __future__ import annotations
 
 import json
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
 
-from plantkeeper_proxy.errors import MessageError, OverloadedError, StoreError, TooLargeError
-from plantkeeper_proxy.message import Reading
+from plantkeeper_proxy.errors import MessageError, OverloadedError, StoreError, TooLargeError, TooOftenError
+from plantkeeper_proxy.message import Reading, parse_reading
+from plantkeeper_proxy.rates import Rates
 
 PATH = "/sensor-data"
 RETRY_AFTER_S = 5
+Refusal = MessageError | TooOftenError | StoreError  # why a reading was not taken
 
 
 class Stored(Enum):
@@ -40,6 +44,36 @@ class Answer:
     retry_after_s: int | None = None
 
 
+class Door:
+    """Decides whether a request is a reading that may be stored.
+
+    Args:
+        rates: how often devices and addresses may send.
+        clock_s: a clock that never goes back.
+    """
+
+    def __init__(self, rates: Rates, *, clock_s: Callable[[], float] = time.monotonic) -> None:
+        self._rates, self._clock_s = rates, clock_s
+
+    def admit(self, body: bytes, key_header: str | None, address: str | None) -> Reading:
+        """The reading in a request.
+
+        Args:
+            body: the request's content.
+            key_header: its Idempotency-Key, where it has one.
+            address: its sender's.
+
+        Raises:
+            MessageError: it is no reading.
+            TooOftenError: its device or its address sends more than it may.
+        """
+        now_s = self._clock_s()
+        self._rates.take_request(address, now_s)
+        reading = parse_reading(body, key_header)
+        self._rates.take_reading(reading.device_id, address, now_s)
+        return reading
+
+
 def _json(fields: dict[str, str]) -> bytes:
     return json.dumps(fields, separators=(",", ":"), ensure_ascii=False).encode() + b"\n"
 
@@ -55,13 +89,16 @@ def answer_to(reading: Reading, stored: Stored) -> Answer:
     return TAKEN
 
 
-def answer_to_error(error: MessageError | StoreError) -> Answer:
+def answer_to_error(error: Refusal) -> Answer:
     """The answer to a request that is no reading, or that could not be stored."""
     match error:
         case TooLargeError():
             return refusal(413, str(error), "too_large")
         case MessageError():
             return refusal(400, str(error), "invalid")
+        case TooOftenError():
+            said = f"{error}; send it again in {error.retry_after_s} s"
+            return refusal(429, said, "too_often", error.retry_after_s)
         case OverloadedError():
             return refusal(503, "too many readings wait to be stored; send it again", "overloaded", RETRY_AFTER_S)
         case StoreError():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import signal
 import socket
+from collections.abc import Mapping
 
 import uvloop
 
@@ -15,7 +17,9 @@ from plantkeeper_proxy.descriptors import affordable, raise_limit
 from plantkeeper_proxy.errors import SettingsError
 from plantkeeper_proxy.gateway import Gateway
 from plantkeeper_proxy.http_protocol import Connections
+from plantkeeper_proxy.ingest import Door
 from plantkeeper_proxy.limits import HttpLimits
+from plantkeeper_proxy.rates import ADDRESS_PER_SECOND, DEVICE_PER_MINUTE, Rates
 from plantkeeper_proxy.settings import GatewaySettings
 from plantkeeper_proxy.store import BatchStore, ReadingStore
 
@@ -55,6 +59,14 @@ def _limits(connections: int) -> HttpLimits:
     return limits
 
 
+def rates(environment: Mapping[str, str]) -> Rates:
+    """How often boards may send."""
+    return Rates(
+        device_per_minute=int(environment.get("PLANTKEEPER_RATE_DEVICE_PER_MINUTE", DEVICE_PER_MINUTE)),
+        address_per_second=int(environment.get("PLANTKEEPER_RATE_ADDRESS_PER_SECOND", ADDRESS_PER_SECOND)),
+    )
+
+
 def limit_buffers(listener: socket.socket) -> None:
     """Bound what the kernel keeps for each connection of a listening socket."""
     listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
@@ -81,7 +93,8 @@ async def _serve(settings: GatewaySettings, listen_fd: int | None) -> None:
     limit_buffers(listener)
     hot, others = BatchStore(settings.database_dsn), ReadingStore(settings.database_dsn)
     batcher = Batcher(hot.store_batch)
-    gateway = Gateway(batcher, create_app(others))
+    door = Door(rates(os.environ))
+    gateway = Gateway(batcher, create_app(others, door), door)
     connections = Connections(gateway, limits=_limits(settings.connections))
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()

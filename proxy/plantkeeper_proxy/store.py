@@ -7,22 +7,27 @@ told depends on its own reading only. Two ways in, with one set of rules: `Batch
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import connection as Connection  # noqa: N812 - a class in spite of its name
 
-from plantkeeper_proxy.database import CONNECT_TIMEOUT_S, Database, Row, connect, reason, server_options
+from plantkeeper_proxy.database import Database, Row, connect, server_options
 from plantkeeper_proxy.errors import StoreError
 from plantkeeper_proxy.ingest import Stored
 from plantkeeper_proxy.message import Reading
 from plantkeeper_proxy.queries import queries
+from plantkeeper_proxy.session import Session
 
 REVISION = "0003"  # of the schema that this gateway needs
 WAIT_S = 5.0
+# of which a statement may take so much, by our clock; the server gives it up earlier, so that it is known what became
+# of it. Whoever comes too late for that is not sent at all.
+STATEMENT_SHARE = 0.75
 NAME = "plantkeeper-gateway"
 Outcome = Stored | StoreError
 Step = tuple[str, Mapping[str, Any]]
@@ -73,28 +78,45 @@ class BatchStore:
 
     Args:
         dsn: libpq connection string or URL.
+        wait_s: longest time for a batch, connecting to PostgreSQL included.
     """
 
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
+    def __init__(self, dsn: str, *, wait_s: float = WAIT_S) -> None:
+        self._dsn, self._wait_s = dsn, wait_s
         self._database: Database | None = None
 
     async def store_batch(self, readings: Sequence[Reading]) -> Sequence[Outcome]:
-        """Commit readings; says for each what became of it, and raises nothing.
+        """Commit readings within 5 s; says for each what became of it, and raises nothing.
 
         A reading that PostgreSQL refuses by itself spoils no other: the batch is then stored one by one. Nothing else
         is tried twice: where a connection breaks, nobody knows whether the batch was committed.
         """
-        try:
-            return await self._store(readings)
-        except StoreError as error:
-            if len(readings) == 1 or not is_about_a_reading(error):
-                return [error] * len(readings)
-        return [outcome for reading in readings for outcome in await self.store_batch([reading])]
+        due_s = asyncio.get_running_loop().time() + self._wait_s
+        outcomes = await self._try(readings, due_s)
+        error = outcomes[0]
+        if len(readings) == 1 or not (isinstance(error, StoreError) and is_about_a_reading(error)):
+            return outcomes
+        return [outcome for reading in readings for outcome in await self._try([reading], due_s)]
 
-    async def _store(self, readings: Sequence[Reading]) -> list[Stored]:
+    async def _try(self, readings: Sequence[Reading], due_s: float) -> Sequence[Outcome]:
+        """Commit all of them, or say of all why not."""
+        try:
+            async with asyncio.timeout_at(due_s):
+                return await self._store(readings, due_s)
+        except TimeoutError:
+            error = StoreError(f"PostgreSQL did not answer within {self._wait_s:g} s")
+        except StoreError as failure:
+            error = failure
+            if isinstance(error.__cause__, psycopg2.errors.ReadOnlySqlTransaction):
+                self.close()  # a primary that became a standby: the next connection may find the new one
+        return [error] * len(readings)
+
+    async def _store(self, readings: Sequence[Reading], due_s: float) -> list[Stored]:
         if self._database is None or not self._database.is_open:
-            self._database = await connect(self._dsn, name=NAME, wait_s=WAIT_S)
+            self._database = await connect(self._dsn, name=NAME, wait_s=self._wait_s * STATEMENT_SHARE)
+            await self._database.run(queries()["make_durable"])
+            if asyncio.get_running_loop().time() > due_s - self._wait_s * STATEMENT_SHARE:
+                raise StoreError("PostgreSQL took too long to connect; nothing was sent to it")
         dialogue = storing(readings)
         name, arguments = next(dialogue)
         while True:
@@ -116,11 +138,12 @@ class ReadingStore:
 
     Args:
         dsn: libpq connection string or URL.
+        wait_s: longest time for a call, waiting for the turn and connecting included.
     """
 
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-        self._connection: Connection | None = None
+    def __init__(self, dsn: str, *, wait_s: float = WAIT_S) -> None:
+        self._dsn, self._wait_s = dsn, wait_s
+        self._session: Session | None = None
         self._lock = threading.Lock()
 
     def store(self, reading: Reading) -> Stored:
@@ -130,13 +153,13 @@ class ReadingStore:
             StoreError: PostgreSQL did not commit it, or its word was lost on the way back, which the same key at
                 the next attempt tells apart.
         """
-        with self._open() as connection, connection.cursor() as cursor:
+        with self._turn() as session:
             dialogue = storing([reading])
-            step = next(dialogue)
+            name, arguments = next(dialogue)
             while True:
-                cursor.execute(queries()[step[0]], step[1])
+                rows = session.run(queries()[name], arguments)
                 try:
-                    step = dialogue.send(cursor.fetchall())
+                    name, arguments = dialogue.send(rows)
                 except StopIteration as end:
                     [stored] = end.value
                     return Stored(stored)
@@ -165,9 +188,8 @@ class ReadingStore:
         Raises:
             StoreError: PostgreSQL failed.
         """
-        with self._open() as connection, connection.cursor() as cursor:
-            cursor.execute(queries()[name], arguments)
-            return cursor.fetchall() if cursor.description is not None else []
+        with self._turn() as session:
+            return session.run(queries()[name], arguments)
 
     def close(self) -> None:
         """Close the connection."""
@@ -175,27 +197,35 @@ class ReadingStore:
             self._drop()
 
     @contextmanager
-    def _open(self) -> Generator[Connection]:
-        with self._lock:
-            if self._connection is None:
-                try:
-                    self._connection = psycopg2.connect(
-                        self._dsn,
-                        connect_timeout=int(CONNECT_TIMEOUT_S),
-                        application_name=NAME,
-                        options=server_options(WAIT_S),
-                        tcp_user_timeout=int(WAIT_S * 1000),
-                    )
-                except psycopg2.Error as error:
-                    raise StoreError(f"cannot connect to PostgreSQL: {reason(error)}") from error
-                self._connection.autocommit = True
+    def _turn(self) -> Generator[Session]:
+        due_s = time.monotonic() + self._wait_s
+        if not self._lock.acquire(timeout=self._wait_s * (1 - STATEMENT_SHARE)):
+            raise StoreError("others wait for PostgreSQL; nothing was sent to it")
+        try:
+            session = self._session or self._connect(due_s)
+            if time.monotonic() > due_s - self._wait_s * STATEMENT_SHARE:
+                raise StoreError("PostgreSQL took too long to connect; nothing was sent to it")
+            session.due_s = due_s
             try:
-                yield self._connection
-            except psycopg2.Error as error:
+                yield session
+            except StoreError:
                 self._drop()
-                raise StoreError(f"PostgreSQL failed: {reason(error)}") from error
+                raise
+        finally:
+            self._lock.release()
+
+    def _connect(self, due_s: float) -> Session:
+        session = Session(self._dsn, name=NAME, options=server_options(self._wait_s * STATEMENT_SHARE))
+        try:
+            session.connect(due_s)
+            session.run(queries()["make_durable"], None)
+        except StoreError:
+            session.close()
+            raise
+        self._session = session
+        return session
 
     def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._session is not None:
+            self._session.close()
+            self._session = None

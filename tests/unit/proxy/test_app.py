@@ -10,8 +10,9 @@ from flask.testing import FlaskClient
 
 from plantkeeper_proxy.app import create_app
 from plantkeeper_proxy.errors import StoreError
-from plantkeeper_proxy.ingest import Stored
+from plantkeeper_proxy.ingest import Door, Stored
 from plantkeeper_proxy.message import Reading
+from plantkeeper_proxy.rates import Rates
 
 
 class MemoryStore:
@@ -39,7 +40,7 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 def client(store: MemoryStore) -> FlaskClient:
-    return create_app(store).test_client()
+    return create_app(store, Door(Rates())).test_client()
 
 
 def post(client: FlaskClient, body: Any, **headers: str) -> Any:
