@@ -107,4 +107,5 @@ def call_wsgi(application: WSGIApplication, request: Request) -> Response:
         log.exception("%s %s", request.method, request.target)
         return response_of(ingest.refusal(500, "internal error", "internal"))
     kept = tuple((name, value) for name, value in headers if name.lower() not in {"content-length", "connection"})
-    return Response(int(status.split()[0]), kept, b"".join(body))
+    length = headers.get("Content-Length", type=int) if request.method == "HEAD" else None
+    return Response(int(status.split()[0]), kept, b"".join(body), length)

@@ -49,11 +49,16 @@ GIVES_WAY = (Phase.IDLE, Phase.RECEIVING, Phase.FLUSHING)
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """An answer as it is written; `Content-Length`, `Date` and `Connection` are added."""
+    """An answer as it is written; `Content-Length`, `Date` and `Connection` are added.
+
+    Args:
+        length: what an answer to HEAD says of the body that it does not have; None: the body's own length.
+    """
 
     status: int
     headers: tuple[tuple[str, str], ...]
     body: bytes
+    length: int | None = None
 
 
 Respond = Callable[[Response], None]
@@ -78,7 +83,8 @@ def encode(response: Response, *, keep_alive: bool, head_only: bool, date: str) 
     """The bytes of a response."""
     lines = [STATUS_LINES.get(response.status, b"HTTP/1.1 %d Unknown\r\n" % response.status)]
     lines += [f"{name}: {value}\r\n".encode("latin-1") for name, value in response.headers]
-    lines.append(b"Content-Length: %d\r\n" % len(response.body))
+    length = len(response.body) if response.length is None else response.length
+    lines.append(b"Content-Length: %d\r\n" % length)
     lines.append(f"Date: {date}\r\n".encode())
     lines.append(b"Connection: keep-alive\r\n\r\n" if keep_alive else b"Connection: close\r\n\r\n")
     if not head_only:
