@@ -103,15 +103,14 @@ class Batcher:
                 _tell(answers)
                 answers = ()
                 answers = zip(self._sent, await self._outcomes(committed), strict=True)
-        finally:
-            self._committing = None
-            _tell(answers)
-            for entry in (*self._sent, *self._waiting):  # those not told yet: this task was cancelled
-                entry.tell(
-                    StoreError("the gateway ended before PostgreSQL answered; nobody knows whether it is stored")
-                )
-            self._sent = ()
+        except BaseException:  # cancelled: the gateway ends
+            owed = (*self._sent, *self._waiting)
+            self._sent, self._committing = (), None
             self._waiting.clear()
+            _tell((entry, StoreError("the gateway ended; nobody knows whether it is stored")) for entry in owed)
+            raise
+        self._sent, self._committing = (), None
+        _tell(answers)  # a sender may submit its next reading at that
 
     async def _outcomes(self, committed: asyncio.Task[Sequence[Outcome]]) -> Sequence[Outcome]:
         """What became of the readings that were sent; a bug in the store leaves nobody without an answer."""

@@ -42,4 +42,4 @@ class HttpLimits:
     linger_bytes: int = 1 << 20
     lingering: int = 256
     connections: int = CONNECTIONS
-    yield_s: float = 1.0
+    yield_s: float = 0.5

@@ -191,7 +191,11 @@ class LocalStack:
         forwarder.wait_ready(ready_file.exists, timeout_s=READY_TIMEOUT_S)
 
     def _start(self, name: str, command: Sequence[str], *inherit: socket.socket) -> Service:
-        environment = {"PLANTKEEPER_DATABASE_DSN": self.dsn, "PLANTKEEPER_BACKEND_URL": self.backend_url}
+        environment = {
+            "PLANTKEEPER_DATABASE_DSN": self.dsn,
+            "PLANTKEEPER_BACKEND_URL": self.backend_url,
+            "PLANTKEEPER_RATE_DEVICE_PER_MINUTE": "0",  # a virtual day takes seconds
+        }
         if self.backend_ca is not None:
             environment["PLANTKEEPER_BACKEND_CA"] = str(self.backend_ca)
         service = Service.start(name, command, log_dir=self.options.log_dir, environment=environment, inherit=inherit)

@@ -62,13 +62,13 @@ def start_forwarder(
 
 
 @pytest.fixture
-def start_gateway(tmp_path: Path, services: list[Service]) -> Callable[[str], str]:
+def start_gateway(tmp_path: Path, services: list[Service]) -> Callable[..., str]:
     """Starts a gateway on a database and returns its address."""
 
-    def start(dsn: str) -> str:
+    def start(dsn: str, **settings: str) -> str:
         with listening_socket() as listener:
             command = [*PROXY, "serve", "--listen-fd", str(listener.fileno())]
-            environment = {"PLANTKEEPER_DATABASE_DSN": dsn}
+            environment = {"PLANTKEEPER_DATABASE_DSN": dsn, **settings}
             name = f"gateway{len(services)}"
             services.append(Service.start(name, command, log_dir=tmp_path, environment=environment, inherit=[listener]))
             return f"http://127.0.0.1:{port_of(listener)}"
@@ -77,7 +77,7 @@ def start_gateway(tmp_path: Path, services: list[Service]) -> Callable[[str], st
 
 
 @pytest.fixture
-def gateway(start_gateway: Callable[[str], str], database_dsn: str) -> str:
+def gateway(start_gateway: Callable[..., str], database_dsn: str) -> str:
     return start_gateway(database_dsn)
 
 

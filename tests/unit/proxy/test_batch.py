@@ -174,3 +174,28 @@ def test_an_end_in_the_middle_is_told_to_all() -> None:
         return told
 
     assert [type(outcome) for outcome in asyncio.run(run())] == [StoreError, StoreError]
+
+
+def test_a_sender_may_submit_its_next_reading_as_soon_as_it_is_told() -> None:
+    async def run() -> None:
+        told: list[Outcome] = []
+
+        async def at_once(readings: Sequence[Reading]) -> Sequence[Outcome]:
+            return [Stored.NEW] * len(readings)
+
+        batcher = Batcher(at_once)
+
+        def again(outcome: Outcome) -> None:
+            told.append(outcome)
+            if len(told) < 40:
+                batcher.submit(reading(1), again)
+
+        for _ in range(3):
+            batcher.submit(reading(1), again)
+        async with asyncio.timeout(5):
+            while len(told) < 42:
+                await asyncio.sleep(0)
+        await batcher.close()
+        assert told == [Stored.NEW] * 42
+
+    asyncio.run(run())

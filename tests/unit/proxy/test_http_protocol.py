@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager, suppress
 from dataclasses import replace
 
 import pytest
+import uvloop
 
 from plantkeeper_proxy.http_protocol import Connections, Handler, Request, Respond, Response
 from plantkeeper_proxy.limits import HttpLimits
@@ -97,7 +98,7 @@ def run(scenario: Awaitable[None]) -> None:
         async with asyncio.timeout(2 * LONG_S):
             await scenario
 
-    asyncio.run(bounded())
+    uvloop.run(bounded())  # as the gateway does
 
 
 def statuses(answers: bytes) -> list[int]:
