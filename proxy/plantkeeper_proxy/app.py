@@ -1,6 +1,6 @@
 """The gateway as a Flask application: every route, decided elsewhere.
 
-Behind `asgi.py` it answers all but the hot route; by itself it answers that too, by the same rules.
+Behind `gateway.py` it answers all but the hot route; by itself it answers that too, by the same rules.
 """
 
 from __future__ import annotations
@@ -12,9 +12,9 @@ from flask import Flask, Response, jsonify, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from plantkeeper_proxy import ingest
-from plantkeeper_proxy.authenticity import Policy, Refused, examine
-from plantkeeper_proxy.errors import MessageError, StoreError, TooLargeError
-from plantkeeper_proxy.message import BODY_LIMIT, parse_reading
+from plantkeeper_proxy.authenticity import Refused
+from plantkeeper_proxy.errors import MessageError, StoreError, TooLargeError, TooOftenError
+from plantkeeper_proxy.message import BODY_LIMIT
 
 log = logging.getLogger(__name__)
 
@@ -29,24 +29,37 @@ class Store(Protocol):
         """Raise StoreError where readings cannot be taken."""
 
 
-def create_app(store: Store, policy: Policy) -> Flask:
+def create_app(store: Store, door: ingest.Door) -> Flask:
     """The application.
 
     Args:
         store: where readings go; a request is answered 200 only once it returned.
+        door: decides which readings are taken.
     """
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT
+    app.url_map.merge_slashes = False  # a path is what it is; boards do not follow redirects
+
+    @app.before_request
+    def limit_body() -> None:
+        """Whether anybody reads it or not."""
+        if (request.content_length or 0) > BODY_LIMIT:
+            raise TooLargeError(f"the body is over {BODY_LIMIT} bytes")
 
     @app.post(ingest.PATH)
     def sensor_data() -> Response:
-        body = request.get_data(cache=False)
-        headers = {name.lower(): value for name, value in request.headers.items()}
-        reading = parse_reading(body, headers.get("idempotency-key"))
-        claim = examine(policy, reading, method=request.method, path=request.path, headers=headers, body=body)
-        outcome = claim if isinstance(claim, Refused) else store.store(ingest.Submission(reading, claim))
-        log_outcome(outcome, request.remote_addr)
-        return written(ingest.answer_to(reading, outcome))
+        headers: dict[str, str] = {}
+        for name, value in request.headers.items():
+            key = name.lower()
+            headers[key] = f"{headers[key]}, {value}" if key in headers else value
+        admitted = door.admit(headers, request.get_data(cache=False), request.remote_addr)
+        if isinstance(admitted, Refused):
+            log_refused(admitted, request.remote_addr)
+            return written(ingest.answer_to_refused(admitted))
+        outcome = store.store(admitted)
+        if isinstance(outcome, Refused):
+            log_refused(outcome, request.remote_addr)
+        return written(ingest.answer_to(admitted, outcome))
 
     @app.get("/healthz")
     def healthz() -> Response:
@@ -61,8 +74,9 @@ def create_app(store: Store, policy: Policy) -> Flask:
         return jsonify(status="ready"), 200
 
     @app.errorhandler(MessageError)
+    @app.errorhandler(TooOftenError)
     @app.errorhandler(StoreError)
-    def refused(reason: MessageError | StoreError) -> Response:
+    def refused(reason: ingest.Refusal) -> Response:
         log_refusal(reason, request.remote_addr)
         return written(ingest.answer_to_error(reason))
 
@@ -90,15 +104,14 @@ def written(answer: ingest.Answer) -> Response:
     return response
 
 
-def log_refusal(reason: MessageError | StoreError, address: str | None) -> None:
+def log_refusal(reason: ingest.Refusal, address: str | None) -> None:
     """Say in the log what a board was refused, and why."""
-    if isinstance(reason, MessageError):
+    if isinstance(reason, MessageError | TooOftenError):
         log.warning("refused a request from %s: %s", address, reason)
     else:
         log.error("a reading from %s was not stored: %s", address, reason)
 
 
-def log_outcome(outcome: ingest.Outcome, address: str | None) -> None:
+def log_refused(refused: Refused, address: str | None) -> None:
     """Say in the log that a board was refused for who it is."""
-    if isinstance(outcome, Refused):
-        log.warning("refused a request from %s: %s: %s", address, outcome.reason, outcome.message)
+    log.warning("refused a request from %s: %s: %s", address, refused.reason, refused.message)

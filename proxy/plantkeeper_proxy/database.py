@@ -1,16 +1,14 @@
-"""PostgreSQL through psycopg2, within an event loop or a thread: no call waits longer than it may.
+"""PostgreSQL through psycopg2 within an event loop: no call waits longer than it may, no thread, news as it comes.
 
 libpq itself waits without an end once a statement is sent, and the server's statement_timeout is no help where the
-server hangs. Here a clock of ours ends the wait (psycopg2's documentation, "Asynchronous support" and "Support for
-coroutine libraries").
+server hangs; here the loop's clock ends the wait (psycopg2's documentation, "Asynchronous support"). For threads:
+session.py.
 """
 
 from __future__ import annotations
 
 import asyncio
 import re
-import select
-import time
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import Any
@@ -60,45 +58,6 @@ def prepare(query: str, name: str) -> tuple[str, str]:
     prepared = ARGUMENT.sub(lambda found: f"${numbers[found[1]]}{casts[found[1]]}", last).replace("%%", "%")
     arguments = ", ".join(f"%({argument})s{cast}" for argument, cast in casts.items())
     return f"PREPARE {name} AS {prepared}", "; ".join([*before, f"EXECUTE {name} ({arguments})"])
-
-
-class BlockingConnection(extensions.connection):
-    """A connection for a thread; a call that takes longer than `wait_s` fails, and the connection with it."""
-
-    wait_s: float = CONNECT_TIMEOUT_S
-
-
-def connect_blocking(dsn: str, *, name: str, wait_s: float) -> BlockingConnection:
-    """Connect for a thread; statements commit by themselves.
-
-    Args:
-        dsn: libpq connection string or URL.
-        name: how the server lists the connection.
-        wait_s: longest wait for a statement's result.
-
-    Raises:
-        StoreError: PostgreSQL cannot be reached within 3 s, or refuses us.
-    """
-    extensions.set_wait_callback(_wait)  # for all blocking connections of the process
-    try:
-        connection: BlockingConnection = psycopg2.connect(
-            dsn, connection_factory=BlockingConnection, application_name=name, options=server_options(wait_s)
-        )
-    except psycopg2.Error as error:
-        raise StoreError(f"cannot connect to PostgreSQL: {reason(error)}") from error
-    connection.wait_s = wait_s
-    connection.autocommit = True
-    return connection
-
-
-def _wait(connection: Any) -> None:
-    limit_s = getattr(connection, "wait_s", CONNECT_TIMEOUT_S)
-    deadline_s = time.monotonic() + limit_s
-    while (state := connection.poll()) != extensions.POLL_OK:
-        poller = select.poll()
-        poller.register(connection.fileno(), select.POLLIN if state == extensions.POLL_READ else select.POLLOUT)
-        if not poller.poll(max(0.0, deadline_s - time.monotonic()) * 1000):
-            raise psycopg2.OperationalError(f"no answer within {limit_s:g} s")
 
 
 class Database:

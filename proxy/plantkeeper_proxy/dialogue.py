@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from typing import Any, TypeVar
-
-from psycopg2.extensions import connection as Connection  # noqa: N812 - a class in spite of its name
 
 from plantkeeper_proxy.database import Database, Row
 from plantkeeper_proxy.queries import queries
@@ -31,15 +29,16 @@ async def converse(database: Database, dialogue: Dialogue[T]) -> T:
         return value
 
 
-def converse_blocking(connection: Connection, dialogue: Dialogue[T]) -> T:
-    """Hold a dialogue in a thread; transactions are as the connection has them."""
+def converse_blocking(run: Callable[[str, Mapping[str, Any]], list[Row]], dialogue: Dialogue[T]) -> T:
+    """Hold a dialogue in a thread.
+
+    Args:
+        run: runs a statement with its arguments and returns the rows of the last.
+    """
     try:
         name, arguments = next(dialogue)
         while True:
-            with connection.cursor() as cursor:
-                cursor.execute(queries()[name], arguments)
-                rows = cursor.fetchall() if cursor.description is not None else []
-            name, arguments = dialogue.send(rows)
+            name, arguments = dialogue.send(run(queries()[name], arguments))
     except StopIteration as end:
         value: T = end.value
         return value

@@ -8,6 +8,7 @@ GatewayError
 ├── SignatureError      a request is not signed as the profile asks; the sender is told what is wrong with its form
 ├── VaultError          a device key cannot be encrypted or decrypted
 ├── DeviceKeyError      a command about device keys cannot be carried out
+├── TooOftenError       a device or an address sends more than it may
 └── StoreError          PostgreSQL cannot take or give readings now
     └── OverloadedError more readings wait than may
 """
@@ -43,6 +44,18 @@ class VaultError(GatewayError):
 
 class DeviceKeyError(GatewayError):
     """A command about device keys cannot be carried out."""
+
+
+class TooOftenError(GatewayError):
+    """A device or an address sends more than it may.
+
+    Args:
+        retry_after_s: when it may again.
+    """
+
+    def __init__(self, message: str, *, retry_after_s: int) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
 
 
 class StoreError(GatewayError):

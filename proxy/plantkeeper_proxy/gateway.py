@@ -9,21 +9,24 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import unquote_to_bytes
 
 from werkzeug.test import create_environ, run_wsgi_app
 
 from plantkeeper_proxy import ingest
-from plantkeeper_proxy.app import log_outcome, log_refusal
-from plantkeeper_proxy.authenticity import Policy, Refused, examine
-from plantkeeper_proxy.batch import Batcher
-from plantkeeper_proxy.errors import MessageError, StoreError
+from plantkeeper_proxy.app import log_refusal, log_refused
+from plantkeeper_proxy.authenticity import Refused
+from plantkeeper_proxy.batch import Batcher, Result
+from plantkeeper_proxy.errors import MessageError, StoreError, TooOftenError
 from plantkeeper_proxy.http_protocol import Request, Respond, Response, response_of
-from plantkeeper_proxy.message import parse_reading
 
 FLASK_THREADS = 2
+FLASK_WAITING = 64  # requests that may wait for a thread; one more is answered 503
+# the gateway's own business, or that of the connection to it (RFC 9110 section 7.6.1)
+NOT_PASSED_ON = frozenset({"content-length", "connection", "transfer-encoding", "expect", "upgrade"})
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 log = logging.getLogger(__name__)
 
@@ -33,74 +36,84 @@ class Gateway:
 
     Args:
         batcher: stores readings.
-        policy: who must sign.
         others: the Flask application, for every other request.
+        door: decides which readings are taken.
+        waiting: requests for the application that may wait for a thread.
     """
 
-    def __init__(self, batcher: Batcher, policy: Policy, others: WSGIApplication) -> None:
-        self._batcher, self._policy, self._others = batcher, policy, others
+    def __init__(
+        self, batcher: Batcher, others: WSGIApplication, door: ingest.Door, *, waiting: int = FLASK_WAITING
+    ) -> None:
+        self._batcher, self._others, self._door = batcher, others, door
         self._threads = ThreadPoolExecutor(FLASK_THREADS, thread_name_prefix="flask")
+        self._most, self._asked = FLASK_THREADS + waiting, 0
 
-    def __call__(self, request: Request, respond: Respond) -> None:
+    def __call__(self, request: Request, respond: Respond, /) -> None:
         """Answer a request, now or later."""
-        if request.method == "POST" and request.target == ingest.PATH:
+        if request.method == "POST" and request.target.partition("?")[0] == ingest.PATH:
             self._take(request, respond)
         else:
-            asked = asyncio.get_running_loop().run_in_executor(self._threads, call_wsgi, self._others, request)
-            asked.add_done_callback(lambda answered: respond(answered.result()))
+            self._ask(request, respond)
 
     def close(self) -> None:
         """Let go of the threads."""
         self._threads.shutdown(wait=True)
 
     def _take(self, request: Request, respond: Respond) -> None:
-        def refuse(error: MessageError | StoreError) -> None:
+        def refuse(error: ingest.Refusal) -> None:
             log_refusal(error, request.address)
             respond(response_of(ingest.answer_to_error(error)))
 
-        def done(outcome: ingest.Outcome | StoreError) -> None:
-            if isinstance(outcome, StoreError):
-                refuse(outcome)
-            else:
-                log_outcome(outcome, request.address)
-                respond(response_of(ingest.answer_to(reading, outcome)))
+        def done(submission: ingest.Submission, result: Result) -> None:
+            if isinstance(result, StoreError):
+                refuse(result)
+                return
+            if isinstance(result, Refused):
+                log_refused(result, request.address)
+            respond(response_of(ingest.answer_to(submission, result)))
 
         try:
-            reading = parse_reading(request.body, request.headers.get("idempotency-key"))
-            claim = examine(
-                self._policy,
-                reading,
-                method=request.method,
-                path=ingest.PATH,
-                headers=request.headers,
-                body=request.body,
-            )
-            if isinstance(claim, Refused):
-                done(claim)
+            admitted = self._door.admit(request.headers, request.body, request.address)
+            if isinstance(admitted, Refused):
+                log_refused(admitted, request.address)
+                respond(response_of(ingest.answer_to_refused(admitted)))
             else:
-                self._batcher.submit(ingest.Submission(reading, claim), done)
-        except (MessageError, StoreError) as error:
+                self._batcher.submit(admitted, partial(done, admitted))
+        except (MessageError, TooOftenError, StoreError) as error:
             refuse(error)
+
+    def _ask(self, request: Request, respond: Respond) -> None:
+        if self._asked >= self._most:
+            respond(response_of(ingest.refusal(503, "too many requests wait", "busy", ingest.RETRY_AFTER_S)))
+            return
+        self._asked += 1
+        loop = asyncio.get_running_loop()
+
+        def answered(asked: Future[Response]) -> None:
+            self._asked -= 1
+            respond(asked.result())
+
+        asked = self._threads.submit(call_wsgi, self._others, request)
+        asked.add_done_callback(lambda asked: loop.call_soon_threadsafe(answered, asked))
 
 
 def call_wsgi(application: WSGIApplication, request: Request) -> Response:
     """Have a WSGI application answer a request; whatever it raises is a 500."""
+    path, _, query = request.target.partition("?")
     try:
-        parts = urlsplit(request.target)
         environ = create_environ(
-            path=parts.path or "/",
-            query_string=parts.query,
             method=request.method,
-            headers=list(request.headers.items()),
+            # a name with an underscore would look like one with a hyphen there, and could pass for it
+            headers=[(k, v) for k, v in request.headers.items() if "_" not in k and k not in NOT_PASSED_ON],
             data=request.body,
             environ_base={"REMOTE_ADDR": request.address},
         )
-    except ValueError as error:
-        return response_of(ingest.refusal(400, f"not a request target: {error}", "http"))
-    try:
+        environ["PATH_INFO"] = unquote_to_bytes(path).decode("latin-1")  # PEP 3333: bytes in a string
+        environ["QUERY_STRING"], environ["REQUEST_URI"] = query, request.target
         body, status, headers = run_wsgi_app(application, environ, buffered=True)
     except Exception:  # whatever it is, the sender gets an answer
         log.exception("%s %s", request.method, request.target)
         return response_of(ingest.refusal(500, "internal error", "internal"))
     kept = tuple((name, value) for name, value in headers if name.lower() not in {"content-length", "connection"})
-    return Response(int(status.split()[0]), kept, b"".join(body))
+    length = headers.get("Content-Length", type=int) if request.method == "HEAD" else None
+    return Response(int(status.split()[0]), kept, b"".join(body), length)

@@ -10,7 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, NoReturn
+from typing import Any
 
 from plantkeeper_proxy.errors import MessageError, TooLargeError
 
@@ -21,6 +21,8 @@ RANGES = {"temperature": (-40, 85), "humidity": (0, 1000), "light": (0, 2000)}
 # RFC 9651 section 3.3.3: a string in quotes, with \" and \\ escaped
 KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,64})"')
 SHOWN = 60
+DEEPEST = 64
+BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{}\]]', re.DOTALL)  # strings too, so that those within are passed over
 _encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
@@ -79,7 +81,7 @@ def parse_key(header: str) -> str:
     match = KEY.fullmatch(header.strip())
     if match is None:
         raise MessageError(
-            f'Idempotency-Key is {_show(header)}; expected a string in quotes such as "3-42", '
+            f'Idempotency-Key is {_cut(ascii(header))}; expected a string in quotes such as "3-42", '
             "1 to 64 printable ASCII characters"
         )
     return re.sub(r"\\(.)", r"\1", match[1])
@@ -105,31 +107,66 @@ def backend_body(device_id: int, temperature: float | None, humidity: float | No
     return _encode(fields).encode()
 
 
+class _Constant(str):
+    """NaN, Infinity or -Infinity, which Python's parser takes and JSON does not know."""
+
+    __slots__ = ()
+
+
+SUSPECTS = (_Constant, list)
+
+
 def _parse_object(body: bytes) -> dict[str, Any]:
     if not body.strip():
         raise MessageError('the body is empty; expected a JSON object such as {"id":7,"temperature":21.5}')
     try:
-        fields = json.loads(body, parse_constant=_refuse_constant, object_pairs_hook=_without_repeats)
-    except (UnicodeDecodeError, RecursionError) as error:
-        raise MessageError(f"the body is not JSON: {_show(body)}") from error
+        text = body.decode("utf-8")  # and no other encoding (RFC 8259 section 8.1)
+        if body.count(b"[") + body.count(b"{") > DEEPEST:
+            _check_depth(text)
+        fields = _decode(text)
+    except UnicodeDecodeError as error:
+        raise MessageError(f"the body is not UTF-8 (byte {error.start}): {_quote(body)}") from error
     except ValueError as error:
-        raise MessageError(f"the body is not JSON ({error}): {_show(body)}") from error
+        raise MessageError(f"the body is not JSON ({error}): {_quote(body)}") from error
     if not isinstance(fields, dict):
-        raise MessageError(f"the body is {_show(body)}; expected a JSON object")
+        raise MessageError(f"the body is {_quote(body)}; expected a JSON object")
     return fields
 
 
-def _refuse_constant(constant: str) -> NoReturn:
-    raise MessageError(f"the body holds {constant}; expected finite numbers or null")
+def _check_depth(text: str) -> None:
+    """Refuse what would take the parser too deep, wherever it is called from."""
+    depth = 0
+    for bracket in BRACKET.findall(text):
+        depth += {"[": 1, "{": 1, "]": -1, "}": -1}.get(bracket, 0)
+        if depth > DEEPEST:
+            raise MessageError(f'the body is nested over {DEEPEST} deep; expected a JSON object such as {{"id":7}}')
 
 
-def _without_repeats(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+def _checked(pairs: Sequence[tuple[str, Any]]) -> dict[str, Any]:
+    """An object's fields, each once and without what JSON does not know."""
     fields: dict[str, Any] = {}
     for name, value in pairs:
         if name in fields:
             raise MessageError(f"{_show(name)} is given twice; expected every field once")
+        if isinstance(value, SUSPECTS) and (constant := _constant_in(value)) is not None:
+            raise MessageError(f"{_name(name)} is {constant}, which is not JSON; expected a finite number or null")
         fields[name] = value
     return fields
+
+
+def _constant_in(value: object) -> str | None:
+    """NaN or the like in a value or in its lists, however deep; objects were checked when they were made."""
+    waiting = [value]
+    while waiting:
+        one = waiting.pop()
+        if isinstance(one, _Constant):
+            return str(one)
+        if isinstance(one, list):
+            waiting.extend(one)
+    return None
+
+
+_decode = json.JSONDecoder(parse_constant=_Constant, object_pairs_hook=_checked).decode
 
 
 def _device_id(fields: dict[str, Any]) -> int:
@@ -162,7 +199,20 @@ def _age_s(fields: dict[str, Any]) -> int:
     return value
 
 
+def _name(name: str) -> str:
+    """A field's name as it is, or quoted where it is a strange one."""
+    return name if name.isascii() and name.isidentifier() and len(name) <= SHOWN else _show(name)
+
+
 def _show(value: object) -> str:
-    """A value as an error message quotes it: short, and never what a terminal would act on."""
-    text = ascii(value.decode("utf-8", "backslashreplace") if isinstance(value, bytes) else value)
+    """A value as JSON has it, short, and never what a terminal would act on."""
+    return _cut(json.dumps(value, separators=(",", ":")))
+
+
+def _quote(body: bytes) -> str:
+    """A body that is no JSON, likewise."""
+    return _cut(ascii(body.decode("utf-8", "backslashreplace")))
+
+
+def _cut(text: str) -> str:
     return text if len(text) <= SHOWN else f"{text[:SHOWN]}… ({len(text)} characters)"

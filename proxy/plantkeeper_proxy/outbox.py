@@ -90,6 +90,7 @@ class Outbox:
 
         database = await connect(dsn, name="plantkeeper-forwarder", wait_s=WAIT_S, notified=notified, lost=lost)
         outbox = cls(database, owner)
+        await outbox._run("make_durable")
         await outbox._run("listen")
         return outbox
 

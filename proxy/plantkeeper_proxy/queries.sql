@@ -57,6 +57,10 @@ JOIN reading ON reading.device_id = reading_key.device_id AND reading.id = readi
     AND reading.received_at = reading_key.received_at
 WHERE reading_key.device_id = %(device_id)s::integer AND reading_key.idempotency_key = %(key)s::text;
 
+-- name: make_durable
+-- Where a role's or a database's settings say otherwise: a commit counts once it is on disk.
+SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
+
 -- name: revision
 SELECT version_num FROM alembic_version;
 

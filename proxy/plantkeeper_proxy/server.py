@@ -3,25 +3,37 @@
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import signal
 import socket
 import time
+from collections.abc import Mapping
 
 import uvloop
 
 from plantkeeper_proxy.app import create_app
 from plantkeeper_proxy.authenticity import Policy
 from plantkeeper_proxy.batch import Batcher
+from plantkeeper_proxy.descriptors import affordable, raise_limit
 from plantkeeper_proxy.errors import SettingsError
 from plantkeeper_proxy.gateway import Gateway
 from plantkeeper_proxy.http_protocol import Connections
+from plantkeeper_proxy.ingest import Door
 from plantkeeper_proxy.key_ring import KeyRing
+from plantkeeper_proxy.limits import HttpLimits
+from plantkeeper_proxy.rates import ADDRESS_PER_SECOND, DEVICE_PER_MINUTE, Rates
 from plantkeeper_proxy.settings import GatewaySettings
 from plantkeeper_proxy.store import BatchStore, ReadingStore
 from plantkeeper_proxy.vault import Vault
 
 GRACEFUL_TIMEOUT_S = 10.0
 BACKLOG = 4096
+# what the kernel keeps for a connection, doubled by it: requests are small, and a peer that reads no answers must not
+# hold more than this
+RECEIVE_BUFFER_BYTES = 16_384
+SEND_BUFFER_BYTES = 65_536
+log = logging.getLogger(__name__)
 
 
 def run(settings: GatewaySettings, listen_fd: int | None, *, policy: Policy, vault: Vault) -> None:
@@ -37,6 +49,34 @@ def run(settings: GatewaySettings, listen_fd: int | None, *, policy: Policy, vau
         SettingsError: the address cannot be listened on.
     """
     uvloop.run(_serve(settings, listen_fd, policy, vault))
+
+
+def _limits(connections: int) -> HttpLimits:
+    """Limits that the process can keep, and a word where it cannot hold as many connections as it should."""
+    descriptors = raise_limit()
+    limits = HttpLimits(connections=affordable(connections, HttpLimits().lingering, descriptors))
+    if limits.connections < connections:
+        log.warning(
+            "can hold %d connections, not %d: at most %d files may be open (ulimit -n)",
+            limits.connections,
+            connections,
+            descriptors,
+        )
+    return limits
+
+
+def rates(environment: Mapping[str, str]) -> Rates:
+    """How often boards may send."""
+    return Rates(
+        device_per_minute=int(environment.get("PLANTKEEPER_RATE_DEVICE_PER_MINUTE", DEVICE_PER_MINUTE)),
+        address_per_second=int(environment.get("PLANTKEEPER_RATE_ADDRESS_PER_SECOND", ADDRESS_PER_SECOND)),
+    )
+
+
+def limit_buffers(listener: socket.socket) -> None:
+    """Bound what the kernel keeps for each connection of a listening socket."""
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, RECEIVE_BUFFER_BYTES)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, SEND_BUFFER_BYTES)
 
 
 def _listener(settings: GatewaySettings, listen_fd: int | None) -> socket.socket:
@@ -56,11 +96,13 @@ def _listener(settings: GatewaySettings, listen_fd: int | None) -> socket.socket
 
 async def _serve(settings: GatewaySettings, listen_fd: int | None, policy: Policy, vault: Vault) -> None:
     listener = _listener(settings, listen_fd)
+    limit_buffers(listener)
     hot = BatchStore(settings.database_dsn, KeyRing(vault, monotonic_s=time.monotonic))
     others = ReadingStore(settings.database_dsn, KeyRing(vault, monotonic_s=time.monotonic))
     batcher = Batcher(hot.store_batch)
-    gateway = Gateway(batcher, policy, create_app(others, policy))
-    connections = Connections(gateway, limit=settings.connections)
+    door = Door(rates(os.environ), policy)
+    gateway = Gateway(batcher, create_app(others, door), door)
+    connections = Connections(gateway, limits=_limits(settings.connections))
     loop = asyncio.get_running_loop()
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -7,25 +7,30 @@ told depends on its own reading only. Two ways in, with one set of rules: `Batch
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 from collections.abc import Generator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import connection as Connection  # noqa: N812 - a class in spite of its name
 
 from plantkeeper_proxy import device_keys
 from plantkeeper_proxy.authenticity import REPLAYED, Refused, Signed, Verdict, devices_of, judge
-from plantkeeper_proxy.database import Database, Row, connect, connect_blocking, reason
+from plantkeeper_proxy.database import Database, Row, connect, server_options
 from plantkeeper_proxy.dialogue import Dialogue, converse, converse_blocking
 from plantkeeper_proxy.errors import StoreError
 from plantkeeper_proxy.ingest import Outcome, Stored, Submission
 from plantkeeper_proxy.key_ring import KeyRing
 from plantkeeper_proxy.queries import queries
+from plantkeeper_proxy.session import Session
 
 REVISION = "0004"  # of the schema that this gateway needs
 WAIT_S = 5.0
+# of which a statement may take so much, by our clock; the server gives it up earlier, so that it is known what became
+# of it. Whoever comes too late for that is not sent at all.
+STATEMENT_SHARE = 0.75
 NAME = "plantkeeper-gateway"
 JUDGED_AT_MOST = 5  # times, while an operator changes keys
 
@@ -98,26 +103,46 @@ class BatchStore:
     Args:
         dsn: libpq connection string or URL.
         ring: the keys that devices sign with.
+        wait_s: longest time for a batch, connecting to PostgreSQL included.
     """
 
-    def __init__(self, dsn: str, ring: KeyRing) -> None:
-        self._dsn, self._ring = dsn, ring
+    def __init__(self, dsn: str, ring: KeyRing, *, wait_s: float = WAIT_S) -> None:
+        self._dsn, self._ring, self._wait_s = dsn, ring, wait_s
         self._database: Database | None = None
 
     async def store_batch(self, submissions: Sequence[Submission]) -> Sequence[Outcome | StoreError]:
-        """Commit readings; says for each what became of it, and raises nothing.
+        """Commit readings within 5 s; says for each what became of it, and raises nothing.
 
         A reading that PostgreSQL refuses by itself spoils no other: the batch is then stored one by one. Nothing else
         is tried twice: where a connection breaks, nobody knows whether the batch was committed.
         """
+        due_s = asyncio.get_running_loop().time() + self._wait_s
+        outcomes = await self._try(submissions, due_s)
+        error = outcomes[0]
+        if len(submissions) == 1 or not (isinstance(error, StoreError) and is_about_a_reading(error)):
+            return outcomes
+        return [outcome for submission in submissions for outcome in await self._try([submission], due_s)]
+
+    async def _try(self, submissions: Sequence[Submission], due_s: float) -> Sequence[Outcome | StoreError]:
+        """Commit all of them, or say of all why not."""
         try:
-            if self._database is None or not self._database.is_open:
-                self._database = await connect(self._dsn, name=NAME, wait_s=WAIT_S)
-            return await converse(self._database, storing(submissions, self._ring))
-        except StoreError as error:
-            if len(submissions) == 1 or not is_about_a_reading(error):
-                return [error] * len(submissions)
-        return [outcome for submission in submissions for outcome in await self.store_batch([submission])]
+            async with asyncio.timeout_at(due_s):
+                return await self._store(submissions, due_s)
+        except TimeoutError:
+            error = StoreError(f"PostgreSQL did not answer within {self._wait_s:g} s")
+        except StoreError as failure:
+            error = failure
+            if isinstance(error.__cause__, psycopg2.errors.ReadOnlySqlTransaction):
+                self.close()  # a primary that became a standby: the next connection may find the new one
+        return [error] * len(submissions)
+
+    async def _store(self, submissions: Sequence[Submission], due_s: float) -> list[Outcome]:
+        if self._database is None or not self._database.is_open:
+            self._database = await connect(self._dsn, name=NAME, wait_s=self._wait_s * STATEMENT_SHARE)
+            await self._database.run(queries()["make_durable"])
+            if asyncio.get_running_loop().time() > due_s - self._wait_s * STATEMENT_SHARE:
+                raise StoreError("PostgreSQL took too long to connect; nothing was sent to it")
+        return await converse(self._database, storing(submissions, self._ring))
 
     def close(self) -> None:
         """Close the connection."""
@@ -131,11 +156,12 @@ class ReadingStore:
     Args:
         dsn: libpq connection string or URL.
         ring: the keys that devices sign with; None: only questions are asked.
+        wait_s: longest time for a call, waiting for the turn and connecting included.
     """
 
-    def __init__(self, dsn: str, ring: KeyRing | None = None) -> None:
-        self._dsn, self._ring = dsn, ring
-        self._connection: Connection | None = None
+    def __init__(self, dsn: str, ring: KeyRing | None = None, *, wait_s: float = WAIT_S) -> None:
+        self._dsn, self._ring, self._wait_s = dsn, ring, wait_s
+        self._session: Session | None = None
         self._lock = threading.Lock()
 
     def store(self, submission: Submission) -> Outcome:
@@ -146,8 +172,8 @@ class ReadingStore:
                 the next attempt tells apart.
         """
         assert self._ring is not None
-        with self._open() as connection:
-            [outcome] = converse_blocking(connection, storing([submission], self._ring))
+        with self._turn() as session:
+            [outcome] = converse_blocking(session.run, storing([submission], self._ring))
             return outcome
 
     def check(self) -> None:
@@ -174,9 +200,8 @@ class ReadingStore:
         Raises:
             StoreError: PostgreSQL failed.
         """
-        with self._open() as connection, connection.cursor() as cursor:
-            cursor.execute(queries()[name], arguments)
-            return cursor.fetchall() if cursor.description is not None else []
+        with self._turn() as session:
+            return session.run(queries()[name], arguments)
 
     def close(self) -> None:
         """Close the connection."""
@@ -184,17 +209,37 @@ class ReadingStore:
             self._drop()
 
     @contextmanager
-    def _open(self) -> Generator[Connection]:
-        with self._lock:
-            if self._connection is None:
-                self._connection = connect_blocking(self._dsn, name=NAME, wait_s=WAIT_S)
-            try:
-                yield self._connection
-            except psycopg2.Error as error:
+    def _turn(self) -> Generator[Session]:
+        due_s = time.monotonic() + self._wait_s
+        if not self._lock.acquire(timeout=self._wait_s * (1 - STATEMENT_SHARE)):
+            raise StoreError("others wait for PostgreSQL; nothing was sent to it")
+        try:
+            if self._session is not None and self._session.is_dead:
                 self._drop()
-                raise StoreError(f"PostgreSQL failed: {reason(error)}") from error
+            session = self._session or self._connect(due_s)
+            if time.monotonic() > due_s - self._wait_s * STATEMENT_SHARE:
+                raise StoreError("PostgreSQL took too long to connect; nothing was sent to it")
+            session.due_s = due_s
+            try:
+                yield session
+            except StoreError:
+                self._drop()
+                raise
+        finally:
+            self._lock.release()
+
+    def _connect(self, due_s: float) -> Session:
+        session = Session(self._dsn, name=NAME, options=server_options(self._wait_s * STATEMENT_SHARE))
+        try:
+            session.connect(due_s)
+            session.run(queries()["make_durable"], None)
+        except StoreError:
+            session.close()
+            raise
+        self._session = session
+        return session
 
     def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+        if self._session is not None:
+            self._session.close()
+            self._session = None

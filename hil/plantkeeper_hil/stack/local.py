@@ -198,6 +198,7 @@ class LocalStack:
             "PLANTKEEPER_BACKEND_URL": self.backend_url,
             "PLANTKEEPER_SIGNATURES": "legacy",  # any board on the desk may post, whatever its id
             "PLANTKEEPER_LEGACY_DEVICES": "1-2147483647",
+            "PLANTKEEPER_RATE_DEVICE_PER_MINUTE": "0",  # a virtual day takes seconds
         }
         if self.backend_ca is not None:
             environment["PLANTKEEPER_BACKEND_CA"] = str(self.backend_ca)

@@ -69,7 +69,7 @@ def start_gateway(tmp_path: Path, services: list[Service]) -> Callable[..., str]
     def start(dsn: str, **settings: str) -> str:
         with listening_socket() as listener:
             command = [*PROXY, "serve", "--listen-fd", str(listener.fileno())]
-            environment = {"PLANTKEEPER_DATABASE_DSN": dsn, **(settings or NOBODY_SIGNS)}
+            environment = {"PLANTKEEPER_DATABASE_DSN": dsn, **NOBODY_SIGNS, **settings}
             name = f"gateway{len(services)}"
             services.append(Service.start(name, command, log_dir=tmp_path, environment=environment, inherit=[listener]))
             return f"http://127.0.0.1:{port_of(listener)}"

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import closing
+from typing import Any, TypeVar
 
 import psycopg2
 import pytest
@@ -17,7 +18,7 @@ from plantkeeper_proxy.key_ring import KeyRing
 from plantkeeper_proxy.vault import Vault
 
 pytestmark = pytest.mark.integration
-Row = tuple[int, int | None, int | None]
+T = TypeVar("T")
 
 
 @pytest.fixture
@@ -32,6 +33,15 @@ def vault() -> Vault:
     return Vault([bytes(32)])
 
 
+def hold(connection: Connection, dialogue: Dialogue[T]) -> T:
+    def run(query: str, arguments: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        with connection.cursor() as cursor:
+            cursor.execute(query, arguments)
+            return cursor.fetchall() if cursor.description else []
+
+    return converse_blocking(run, dialogue)
+
+
 class Counter:
     """Bytes that never repeat, and are the same in every run."""
 
@@ -44,7 +54,7 @@ class Counter:
 
 
 def loaded(connection: Connection, vault: Vault, *ids: int) -> dict[int, DeviceKeys]:
-    devices = converse_blocking(connection, device_keys.load(vault, ids))
+    devices = hold(connection, device_keys.load(vault, ids))
     assert not any(device.errors for device in devices.values())
     return {device_id: device.keys for device_id, device in devices.items()}
 
@@ -67,14 +77,14 @@ def test_keys_that_are_valid_now_and_whether_the_device_ever_signed(connection: 
     }
     assert loaded(connection, vault) == {}
 
-    converse_blocking(
+    hold(
         connection,
         device_keys.mark_first_use([Signed(7, 1, 1, 1, first_use=True), Signed(7, 1, 1, 2, first_use=True)]),
     )
     marked = "SELECT device_id, number, first_used_at FROM device_key WHERE first_used_at IS NOT NULL"
     once = execute(connection, marked)
     assert [row[:2] for row in once] == [(7, 1)]
-    converse_blocking(connection, device_keys.mark_first_use([Signed(7, 1, 1, 2, first_use=True)]))
+    hold(connection, device_keys.mark_first_use([Signed(7, 1, 1, 2, first_use=True)]))
     assert execute(connection, marked) == once
     assert loaded(connection, vault, 7)[7].has_signed
 
@@ -93,7 +103,7 @@ def test_a_key_that_does_not_open_spoils_no_other(connection: Connection, vault:
         connection,
         "UPDATE device_key SET secret = (SELECT secret FROM device_key WHERE device_id = 8) WHERE device_id = 7",
     )
-    devices = converse_blocking(connection, device_keys.load(vault, [7, 8]))
+    devices = hold(connection, device_keys.load(vault, [7, 8]))
     assert devices[7].keys == DeviceKeys({}, unused=frozenset({1}), unreadable=frozenset({1}))
     assert [str(error)[:22] for error in devices[7].errors] == ["key 7.1 does not open "]
     assert devices[8].keys == DeviceKeys({1: other.secret}, unused=frozenset({1}))
@@ -128,7 +138,7 @@ class Asking:
             except StopIteration as end:
                 return dict(end.value)
 
-        return converse_blocking(self.connection, counted())
+        return hold(self.connection, counted())
 
 
 def test_a_key_ring_that_forgets_knows_every_change(connection: Connection, vault: Vault) -> None:
@@ -148,7 +158,7 @@ def test_a_key_ring_that_forgets_knows_every_change(connection: Connection, vaul
     assert kept(7, 8) == [{1}, set()]
     device_keys.rotate(connection, vault, 7, grace_s=3600, random=random)
     assert kept(7) == [{1, 2}]
-    converse_blocking(connection, device_keys.mark_first_use([Signed(7, 2, 1, 1, first_use=True)]))
+    hold(connection, device_keys.mark_first_use([Signed(7, 2, 1, 1, first_use=True)]))
     assert kept(7) == [{1, 2}]
     assert ask(7)[7].unused == {1}
     device_keys.revoke(connection, 7, 2)
@@ -193,7 +203,7 @@ def test_a_grace_period_ends_without_a_change(connection: Connection, vault: Vau
 def test_the_key_version_is_missed_when_it_is_gone(connection: Connection, vault: Vault) -> None:
     execute(connection, "DELETE FROM device_key_version")
     with pytest.raises(StoreError, match="device_key_version has no row"):
-        converse_blocking(connection, KeyRing(vault, monotonic_s=Clock()).keys_of([7]))
+        hold(connection, KeyRing(vault, monotonic_s=Clock()).keys_of([7]))
 
 
 def test_a_master_key_is_checked_before_a_board_meets_it(connection: Connection, vault: Vault) -> None:

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+import psycopg2
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from plantkeeper_proxy import device_keys
 from plantkeeper_proxy.authenticity import REPLAYED, LegacyClaim, Policy, Refused, examine
-from plantkeeper_proxy.database import connect_blocking
 from plantkeeper_proxy.device_ranges import parse_ranges
 from plantkeeper_proxy.dialogue import converse_blocking
 from plantkeeper_proxy.errors import StoreError
@@ -48,10 +48,16 @@ class Batches:
     def __init__(self, dsn: str) -> None:
         self.vault = Vault([bytes(32)])
         self.ring = KeyRing(self.vault, monotonic_s=lambda: 0.0)
-        self.connection = connect_blocking(dsn, name="test", wait_s=10)
+        self.connection = psycopg2.connect(dsn)
+        self.connection.autocommit = True
 
     def __call__(self, *submissions: Submission) -> list[Outcome]:
-        return converse_blocking(self.connection, storing(submissions, self.ring))
+        return converse_blocking(self.run, storing(submissions, self.ring))
+
+    def run(self, query: str, arguments: Mapping[str, Any]) -> list[tuple[Any, ...]]:
+        with self.connection.cursor() as cursor:
+            cursor.execute(query, arguments)
+            return cursor.fetchall() if cursor.description else []
 
     def add_key(self, device_id: int) -> bytes:
         with self.connection.cursor() as cursor:

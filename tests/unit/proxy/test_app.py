@@ -12,8 +12,9 @@ from plantkeeper_proxy.app import create_app
 from plantkeeper_proxy.authenticity import Policy
 from plantkeeper_proxy.device_ranges import parse_ranges
 from plantkeeper_proxy.errors import StoreError
-from plantkeeper_proxy.ingest import Outcome, Stored, Submission
+from plantkeeper_proxy.ingest import Door, Outcome, Stored, Submission
 from plantkeeper_proxy.message import Reading
+from plantkeeper_proxy.rates import Rates
 
 EVERYBODY = Policy(parse_ranges("x", "1-2147483647"))
 
@@ -44,7 +45,7 @@ def store() -> MemoryStore:
 
 @pytest.fixture
 def client(store: MemoryStore) -> FlaskClient:
-    return create_app(store, EVERYBODY).test_client()
+    return create_app(store, Door(Rates(), EVERYBODY)).test_client()
 
 
 def post(client: FlaskClient, body: Any, **headers: str) -> Any:
@@ -112,7 +113,7 @@ def test_other_requests_have_a_json_error(client: FlaskClient, method: str, path
 
 
 def test_who_must_sign_is_refused_without_a_signature(store: MemoryStore) -> None:
-    client = create_app(store, Policy(parse_ranges("x", "1-3"))).test_client()
+    client = create_app(store, Door(Rates(), Policy(parse_ranges("x", "1-3")))).test_client()
     assert post(client, {"id": 3}).status_code == 200
     refused = post(client, {"id": 7})
     assert (refused.status_code, refused.json["error"]) == (

@@ -109,13 +109,15 @@ def test_one_too_many_is_refused_and_what_waits_too_long_is_given_up(monkeypatch
         with pytest.raises(OverloadedError, match="2 readings wait"):
             batcher.submit(reading(4), lambda _outcome: None)
         async with asyncio.timeout(5):
-            while len(outcomes) < 2:
+            while len(outcomes) < 3:
                 await asyncio.sleep(0.001)
-        assert isinstance(outcomes[2], StoreError)
-        assert isinstance(outcomes[3], StoreError)
+        assert "nobody knows whether it is stored" in str(outcomes[1])
+        assert "did not come to it" in str(outcomes[2])
+        assert "did not come to it" in str(outcomes[3])
+        told = dict(outcomes)
         store.may_go.release()
         await batcher.close()
-        assert outcomes[1] is Stored.NEW
+        assert outcomes == told  # what comes too late changes nothing
         assert store.batches == [[1]]
 
     asyncio.run(run())
@@ -145,3 +147,86 @@ def test_batches_keep_their_distance_and_a_lone_reading_does_not_wait() -> None:
     assert first_s < 0.02
     assert second_s >= 0.019
     assert third_s - second_s < 0.019
+
+
+@pytest.mark.parametrize("outcomes", [[], [Stored.NEW], [Stored.NEW] * 3])
+def test_a_store_that_miscounts_leaves_nobody_without_an_answer(outcomes: list[Outcome]) -> None:
+    async def miscounting(_readings: Sequence[Submission]) -> Sequence[Outcome]:
+        return outcomes
+
+    async def run() -> list[Outcome]:
+        told: list[Outcome] = []
+        batcher = Batcher(miscounting)
+        for number in (1, 2):
+            batcher.submit(reading(number), told.append)
+        await batcher.close()
+        return told
+
+    assert [type(outcome) for outcome in asyncio.run(run())] == [StoreError, StoreError]
+
+
+def test_a_sender_that_makes_trouble_is_nobody_elses(caplog: pytest.LogCaptureFixture) -> None:
+    async def run() -> list[Outcome]:
+        store = Store()
+        told: list[Outcome] = []
+
+        def trouble(_outcome: Outcome) -> None:
+            raise ZeroDivisionError("boom")
+
+        batcher = Batcher(store.store_batch)
+        for done in (trouble, told.append, trouble, told.append):
+            batcher.submit(reading(1), done)
+        store.may_go.release()
+        await batcher.close()
+        batcher.submit(reading(2), told.append)
+        store.may_go.release()
+        await batcher.close()
+        return told
+
+    assert asyncio.run(run()) == [Stored.NEW] * 3
+    assert caplog.text.count("the answer to a reading of device 1") == 2
+
+
+def test_an_end_in_the_middle_is_told_to_all() -> None:
+    async def run() -> list[Outcome]:
+        store = Store()
+        told: list[Outcome] = []
+        batcher = Batcher(store.store_batch, batch_limit=1)
+        for number in (1, 2):
+            batcher.submit(reading(number), told.append)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        ending = batcher._committing
+        assert ending is not None
+        ending.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await ending
+        await batcher.close()
+        return told
+
+    assert [type(outcome) for outcome in asyncio.run(run())] == [StoreError, StoreError]
+
+
+def test_a_sender_may_submit_its_next_reading_as_soon_as_it_is_told() -> None:
+    async def run() -> None:
+        told: list[Outcome] = []
+
+        async def at_once(readings: Sequence[Submission]) -> Sequence[Outcome]:
+            return [Stored.NEW] * len(readings)
+
+        batcher = Batcher(at_once)
+
+        def again(outcome: Outcome) -> None:
+            told.append(outcome)
+            if len(told) < 40:
+                batcher.submit(reading(1), again)
+
+        for _ in range(3):
+            batcher.submit(reading(1), again)
+        async with asyncio.timeout(5):
+            while len(told) < 42:
+                await asyncio.sleep(0)
+        await batcher.close()
+        assert told == [Stored.NEW] * 42
+
+    asyncio.run(run())
