@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plantkeeper_proxy.__main__ import hide_secrets
 from plantkeeper_proxy.backoff import LONGEST_S, delay_s
 from plantkeeper_proxy.delivery import Waiting
 from plantkeeper_proxy.errors import SettingsError
@@ -92,18 +91,3 @@ def test_every_statement_has_a_name_and_no_comment_is_left() -> None:
     assert {"store", "find_by_key", "revision", "claim", "oldest", "delivered", "park", "pause"} <= set(queries())
     assert not any("--" in statement for statement in queries().values())
     assert split("-- name: a\nSELECT 1;\n-- name: b\n-- why\nSELECT 2;") == {"a": "SELECT 1;", "b": "SELECT 2;"}
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "shown"),
-    [
-        ("backend_token", "secret", "(hidden)"),
-        ("backend_token", None, "None"),
-        ("database_dsn", "postgresql://u:secret@h/d", "postgresql://u:(hidden)@h/d"),
-        ("database_dsn", "host=h password=secret user=u", "host=h password=(hidden) user=u"),
-        ("database_dsn", "password = 'se cret' user=u", "password = (hidden) user=u"),
-        ("listen_port", 8080, "8080"),
-    ],
-)
-def test_secrets_are_hidden(name: str, value: object, shown: str) -> None:
-    assert hide_secrets(name, value) == shown
