@@ -1,21 +1,23 @@
 """The gateway as a Flask application: every route, decided elsewhere.
 
-Behind `asgi.py` it answers all but the hot route; by itself it answers that too, by the same rules.
+Behind `gateway.py` it answers all but the hot route; by itself it answers that too, by the same rules.
 """
 
 from __future__ import annotations
 
-import logging
+import time
 from typing import Protocol
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from plantkeeper_proxy import ingest
 from plantkeeper_proxy.errors import MessageError, StoreError, TooLargeError
 from plantkeeper_proxy.message import BODY_LIMIT, Reading, parse_reading
-
-log = logging.getLogger(__name__)
+from plantkeeper_proxy.operations import Operations, pages, written
+from plantkeeper_proxy.request_id import HEADER as ID_HEADER
+from plantkeeper_proxy.request_id import sent_id
+from plantkeeper_proxy.status_page import status_page
 
 
 class Store(Protocol):
@@ -28,37 +30,49 @@ class Store(Protocol):
         """Raise StoreError where readings cannot be taken."""
 
 
-def create_app(store: Store) -> Flask:
+def create_app(store: Store, operations: Operations | None = None) -> Flask:
     """The application.
 
     Args:
         store: where readings go; a request is answered 200 only once it returned.
+        operations: what health, metrics and the status page rest on; None: on this process alone.
     """
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT
+    operations = operations or Operations()
+    observer = operations.observer
+    app.register_blueprint(pages(operations, store))
+    app.register_blueprint(status_page(operations))
+
+    @app.before_request
+    def begin() -> None:
+        g.begun_s = time.perf_counter()
+        g.request_id = observer.request_id(request.headers.get(ID_HEADER))
+
+    @app.after_request
+    def name_request(response: Response) -> Response:
+        if request.path != ingest.PATH or sent_id(request.headers.get(ID_HEADER)):  # boards get short answers
+            response.headers[ID_HEADER] = g.request_id
+        return response
 
     @app.post(ingest.PATH)
     def sensor_data() -> Response:
         reading = parse_reading(request.get_data(cache=False), request.headers.get("Idempotency-Key"))
-        return written(ingest.answer_to(reading, store.store(reading)))
+        stored = store.store(reading)
+        answer = ingest.answer_to(reading, stored)
+        if answer.reason is None:
+            observer.accepted(reading, stored, time.perf_counter() - g.begun_s, g.request_id)
+            return written(answer)
+        return refused_with(answer, ingest.said(answer), device=reading.device_id)
 
-    @app.get("/healthz")
-    def healthz() -> Response:
-        return jsonify(status="ok")
-
-    @app.get("/readyz")
-    def readyz() -> tuple[Response, int]:
-        try:
-            store.check()
-        except StoreError as reason:
-            return jsonify(status="not ready", reason=str(reason)), 503
-        return jsonify(status="ready"), 200
+    def refused_with(answer: ingest.Answer, said: str, *, device: int | None = None) -> Response:
+        observer.refused(answer, said, address=request.remote_addr, id_header=g.request_id, device=device)
+        return written(answer)
 
     @app.errorhandler(MessageError)
     @app.errorhandler(StoreError)
     def refused(reason: MessageError | StoreError) -> Response:
-        log_refusal(reason, request.remote_addr)
-        return written(ingest.answer_to_error(reason))
+        return refused_with(ingest.answer_to_error(reason), str(reason))
 
     @app.errorhandler(RequestEntityTooLarge)
     def too_large(_reason: RequestEntityTooLarge) -> Response:
@@ -67,26 +81,10 @@ def create_app(store: Store) -> Flask:
     @app.errorhandler(HTTPException)
     def other(reason: HTTPException) -> Response:
         said = f"{request.method} {request.path}: {reason.description or reason.name}"
-        response = written(ingest.refusal(reason.code or 500, said, "http"))
+        response = refused_with(ingest.refusal(reason.code or 500, said, "http"), said)
         for name, value in reason.get_headers():
             if name == "Allow":
                 response.headers[name] = value
         return response
 
     return app
-
-
-def written(answer: ingest.Answer) -> Response:
-    """An answer as Flask's response."""
-    response = Response(answer.body, answer.status, content_type="application/json")
-    if answer.retry_after_s is not None:
-        response.headers["Retry-After"] = str(answer.retry_after_s)
-    return response
-
-
-def log_refusal(reason: MessageError | StoreError, address: str | None) -> None:
-    """Say in the log what a board was refused, and why."""
-    if isinstance(reason, MessageError):
-        log.warning("refused a request from %s: %s", address, reason)
-    else:
-        log.error("a reading from %s was not stored: %s", address, reason)

@@ -5,7 +5,8 @@ GatewayError
 ├── MessageError        a request is not a reading; the sender is told why
 │   └── TooLargeError   its body is over the limit
 └── StoreError          PostgreSQL cannot take or give readings now
-    └── OverloadedError more readings wait than may
+    ├── OverloadedError more readings wait than may
+    └── SchemaError     the database's schema is another than this program needs
 """
 
 
@@ -27,6 +28,18 @@ class TooLargeError(MessageError):
 
 class StoreError(GatewayError):
     """PostgreSQL cannot take or give readings now."""
+
+
+class SchemaError(StoreError):
+    """The database's schema is another than this program needs.
+
+    Args:
+        found: its revision; None where it has none.
+    """
+
+    def __init__(self, said: str, *, found: str | None) -> None:
+        super().__init__(said)
+        self.found = found
 
 
 class OverloadedError(StoreError):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -15,12 +16,14 @@ from urllib.parse import urlsplit
 
 from werkzeug.test import create_environ, run_wsgi_app
 
-from plantkeeper_proxy import ingest
-from plantkeeper_proxy.app import log_refusal
+from plantkeeper_proxy import health, ingest
 from plantkeeper_proxy.batch import Batcher, Outcome
 from plantkeeper_proxy.errors import MessageError, StoreError
 from plantkeeper_proxy.http_protocol import Request, Respond, Response, response_of
 from plantkeeper_proxy.message import parse_reading
+from plantkeeper_proxy.observer import Observer
+from plantkeeper_proxy.request_id import HEADER as ID_HEADER
+from plantkeeper_proxy.request_id import sent_id
 
 FLASK_THREADS = 2
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
@@ -33,16 +36,19 @@ class Gateway:
     Args:
         batcher: stores readings.
         others: the Flask application, for every other request.
+        observer: sees the hot route's answers; the Flask application sees to its own.
     """
 
-    def __init__(self, batcher: Batcher, others: WSGIApplication) -> None:
-        self._batcher, self._others = batcher, others
+    def __init__(self, batcher: Batcher, others: WSGIApplication, observer: Observer | None = None) -> None:
+        self._batcher, self._others, self._observer = batcher, others, observer or Observer()
         self._threads = ThreadPoolExecutor(FLASK_THREADS, thread_name_prefix="flask")
 
     def __call__(self, request: Request, respond: Respond) -> None:
         """Answer a request, now or later."""
         if request.method == "POST" and request.target == ingest.PATH:
             self._take(request, respond)
+        elif request.method == "GET" and request.target == health.PATH:  # waits for no thread, nor for the database
+            respond(response_of(health.ALIVE))
         else:
             asked = asyncio.get_running_loop().run_in_executor(self._threads, call_wsgi, self._others, request)
             asked.add_done_callback(lambda answered: respond(answered.result()))
@@ -52,23 +58,38 @@ class Gateway:
         self._threads.shutdown(wait=True)
 
     def _take(self, request: Request, respond: Respond) -> None:
+        begun_s = time.perf_counter()
+        id_header = request.headers.get("x-request-id")
+
+        def answer(given: ingest.Answer) -> None:
+            response = response_of(given)
+            if id_header is not None and sent_id(id_header):
+                response = Response(response.status, (*response.headers, (ID_HEADER, id_header)), response.body)
+            respond(response)
+
+        def refuse(error: MessageError | StoreError) -> None:
+            given = ingest.answer_to_error(error)
+            self._observer.refused(given, str(error), address=request.address, id_header=id_header)
+            answer(given)
+
         try:
             reading = parse_reading(request.body, request.headers.get("idempotency-key"))
 
             def done(outcome: Outcome) -> None:
                 if isinstance(outcome, StoreError):
                     refuse(outcome)
+                    return
+                given = ingest.answer_to(reading, outcome)
+                answer(given)
+                if given.reason is None:
+                    self._observer.accepted(reading, outcome, time.perf_counter() - begun_s, id_header)
                 else:
-                    respond(response_of(ingest.answer_to(reading, outcome)))
-
-            def refuse(error: MessageError | StoreError) -> None:
-                log_refusal(error, request.address)
-                respond(response_of(ingest.answer_to_error(error)))
+                    said, device = ingest.said(given), reading.device_id
+                    self._observer.refused(given, said, address=request.address, id_header=id_header, device=device)
 
             self._batcher.submit(reading, done)
         except (MessageError, StoreError) as error:
-            log_refusal(error, request.address)
-            respond(response_of(ingest.answer_to_error(error)))
+            refuse(error)
 
 
 def call_wsgi(application: WSGIApplication, request: Request) -> Response:

@@ -96,11 +96,19 @@ class Connections:
     Args:
         handler: answers requests.
         limit: connections at once; one more is answered 503.
+        refused: told of each answer that is given without a handler, and to which address.
         epoch_s: the clock of the Date header.
     """
 
-    def __init__(self, handler: Handler, *, limit: int, epoch_s: Callable[[], float] = time.time) -> None:
-        self.handler, self.epoch_s = handler, epoch_s
+    def __init__(
+        self,
+        handler: Handler,
+        *,
+        limit: int,
+        epoch_s: Callable[[], float] = time.time,
+        refused: Callable[[Answer, str], None] = lambda _answer, _address: None,
+    ) -> None:
+        self.handler, self.epoch_s, self.refused = handler, epoch_s, refused
         self.limit = limit
         self.open: set[HttpProtocol] = set()
         self.stopping = False
@@ -278,6 +286,7 @@ class HttpProtocol(asyncio.Protocol):
         """Answer, and take in nothing more; the connection is closed once the sender could hear it."""
         self._deaf = True
         self._waiting.clear()
+        self._all.refused(answer, self._address)
         if self._transport is None:
             return
         date = self._all.date()

@@ -13,15 +13,15 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg2
-from psycopg2.extensions import connection as Connection  # noqa: N812 - a class in spite of its name
 
-from plantkeeper_proxy.database import CONNECT_TIMEOUT_S, Database, Row, connect, reason, server_options
+from plantkeeper_proxy.database import Database, Row, connect
+from plantkeeper_proxy.database_blocking import BlockingDatabase
 from plantkeeper_proxy.errors import StoreError
 from plantkeeper_proxy.ingest import Stored
 from plantkeeper_proxy.message import Reading
 from plantkeeper_proxy.queries import queries
+from plantkeeper_proxy.schema import judge_failure, judge_revision
 
-REVISION = "0003"  # of the schema that this gateway needs
 WAIT_S = 5.0
 NAME = "plantkeeper-gateway"
 Outcome = Stored | StoreError
@@ -116,11 +116,12 @@ class ReadingStore:
 
     Args:
         dsn: libpq connection string or URL.
+        wait_s: longest wait for a statement's result.
     """
 
-    def __init__(self, dsn: str) -> None:
-        self._dsn = dsn
-        self._connection: Connection | None = None
+    def __init__(self, dsn: str, *, wait_s: float = WAIT_S) -> None:
+        self._dsn, self._wait_s = dsn, wait_s
+        self._database: BlockingDatabase | None = None
         self._lock = threading.Lock()
 
     def store(self, reading: Reading) -> Stored:
@@ -130,13 +131,13 @@ class ReadingStore:
             StoreError: PostgreSQL did not commit it, or its word was lost on the way back, which the same key at
                 the next attempt tells apart.
         """
-        with self._open() as connection, connection.cursor() as cursor:
+        with self._open() as database:
             dialogue = storing([reading])
             step = next(dialogue)
             while True:
-                cursor.execute(queries()[step[0]], step[1])
+                rows = database.run(queries()[step[0]], step[1])
                 try:
-                    step = dialogue.send(cursor.fetchall())
+                    step = dialogue.send(rows)
                 except StopIteration as end:
                     [stored] = end.value
                     return Stored(stored)
@@ -145,57 +146,35 @@ class ReadingStore:
         """Make sure that the database answers and has the schema that this gateway needs.
 
         Raises:
-            StoreError: it does not; says why.
+            SchemaError: it has another.
+            StoreError: it does not answer; says why.
         """
         try:
             rows = self.query("revision")
         except StoreError as error:
-            if not isinstance(error.__cause__, psycopg2.errors.UndefinedTable):
-                raise
-            rows = []
-        revision = rows[0][0] if rows else "none"
-        if revision != REVISION:
-            raise StoreError(
-                f"the schema is at revision {revision}, this gateway needs {REVISION}; run plantkeeper-db migrate"
-            )
+            judge_failure(error)
+        else:
+            judge_revision(rows)
 
     def query(self, name: str, arguments: Mapping[str, Any] | None = None) -> list[Row]:
         """The rows of a query of queries.sql.
 
         Raises:
-            StoreError: PostgreSQL failed.
+            StoreError: PostgreSQL failed, or did not answer in time.
         """
-        with self._open() as connection, connection.cursor() as cursor:
-            cursor.execute(queries()[name], arguments)
-            return cursor.fetchall() if cursor.description is not None else []
+        with self._open() as database:
+            return database.run(queries()[name], arguments)
 
     def close(self) -> None:
         """Close the connection."""
         with self._lock:
-            self._drop()
+            if self._database is not None:
+                self._database.close()
 
     @contextmanager
-    def _open(self) -> Generator[Connection]:
+    def _open(self) -> Generator[BlockingDatabase]:
         with self._lock:
-            if self._connection is None:
-                try:
-                    self._connection = psycopg2.connect(
-                        self._dsn,
-                        connect_timeout=int(CONNECT_TIMEOUT_S),
-                        application_name=NAME,
-                        options=server_options(WAIT_S),
-                        tcp_user_timeout=int(WAIT_S * 1000),
-                    )
-                except psycopg2.Error as error:
-                    raise StoreError(f"cannot connect to PostgreSQL: {reason(error)}") from error
-                self._connection.autocommit = True
-            try:
-                yield self._connection
-            except psycopg2.Error as error:
-                self._drop()
-                raise StoreError(f"PostgreSQL failed: {reason(error)}") from error
-
-    def _drop(self) -> None:
-        if self._connection is not None:
-            self._connection.close()
-            self._connection = None
+            if self._database is None or not self._database.is_open:
+                self._database = None
+                self._database = BlockingDatabase(self._dsn, name=NAME, wait_s=self._wait_s)
+            yield self._database
