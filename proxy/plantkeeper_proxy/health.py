@@ -95,6 +95,11 @@ def expires_s(forwarder: ForwarderFacts) -> float | None:
     return float(value) if isinstance(value, int | float) else None
 
 
+def several(count: int, noun: str) -> str:
+    """A count with its noun."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
 def judge(facts: Facts, limits: Limits, *, epoch_s: float) -> Health:
     """The verdict on these facts.
 
@@ -150,12 +155,13 @@ def _delivery_alarms(
         alarms.append(f"The backend is down: {down[0][:SHOWN]}. Readings wait until it is back; see to the backend.")
     if figures.oldest_age_s > limits.backlog_alarm_s:
         alarms.append(
-            f"The oldest of {figures.backlog} waiting readings has waited {figures.oldest_age_s:.0f} s, longer than "
-            f"{limits.backlog_alarm_s:g} s: see whether the backend answers, and which device holds on the status page."
+            f"The oldest of {several(figures.backlog, 'waiting reading')} has waited {figures.oldest_age_s:.0f} s, "
+            f"longer than {limits.backlog_alarm_s:g} s: see whether the backend answers, and on the status page which "
+            "device waits."
         )
     if figures.dead_letters:
         alarms.append(
-            f"The backend refused {figures.dead_letters} readings for good: see why with "
+            f"The backend refused {several(figures.dead_letters, 'reading')} for good: see why with "
             "`plantkeeper-proxy deadletter list`, then retry or drop them."
         )
     return alarms

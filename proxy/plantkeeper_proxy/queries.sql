@@ -166,7 +166,7 @@ LEFT JOIN LATERAL (
     FROM reading WHERE reading.device_id = page.device_id ORDER BY id DESC LIMIT 1
 ) AS last ON true
 LEFT JOIN LATERAL (
-    SELECT count(*) AS count FROM (SELECT FROM outbox WHERE outbox.device_id = page.device_id LIMIT 1000) AS some
+    SELECT count(*) AS count FROM (SELECT FROM outbox WHERE outbox.device_id = page.device_id LIMIT 1000) AS few
 ) AS waiting ON true
 LEFT JOIN (
     SELECT device_id, count(*) AS count, (array_agg(error ORDER BY parked_at DESC))[1] AS error

@@ -15,7 +15,7 @@ from plantkeeper_proxy import ingest
 from plantkeeper_proxy.database import Row
 from plantkeeper_proxy.errors import StoreError
 from plantkeeper_proxy.facts import Facts
-from plantkeeper_proxy.health import Health, certificate, judge, present
+from plantkeeper_proxy.health import Health, certificate, judge, present, several
 from plantkeeper_proxy.message import MAX_ID
 from plantkeeper_proxy.operations import Operations, written
 from plantkeeper_proxy.sparkline import HEIGHT, WIDTH, Sparkline, sparkline
@@ -168,6 +168,7 @@ def page_values(operations: Operations, first: int, show: str) -> dict[str, Any]
         "height": HEIGHT,
         "age": age,
         "number": number,
+        "several": several,
     }
 
 

@@ -62,13 +62,13 @@ def start_forwarder(
 
 
 @pytest.fixture
-def start_gateway(tmp_path: Path, services: list[Service]) -> Callable[[str], str]:
-    """Starts a gateway on a database and returns its address."""
+def start_gateway(tmp_path: Path, services: list[Service]) -> Callable[..., str]:
+    """Starts a gateway on a database, with settings, and returns its address."""
 
-    def start(dsn: str) -> str:
+    def start(dsn: str, **settings: str) -> str:
         with listening_socket() as listener:
             command = [*PROXY, "serve", "--listen-fd", str(listener.fileno())]
-            environment = {"PLANTKEEPER_DATABASE_DSN": dsn}
+            environment = {"PLANTKEEPER_DATABASE_DSN": dsn, **settings}
             name = f"gateway{len(services)}"
             services.append(Service.start(name, command, log_dir=tmp_path, environment=environment, inherit=[listener]))
             return f"http://127.0.0.1:{port_of(listener)}"
