@@ -61,11 +61,16 @@ SIMAVR = Need(
     _any_path("/usr/include/simavr/sim_avr.h"),
     ("libsimavr-dev", "libelf-dev"),
 )
+CHROMIUM = Need(
+    "Chromium (tests of the gateway's status page)",
+    _program("chromium", "chromium-browser", "google-chrome"),
+    ("chromium",),
+)
 
 GROUPS: Mapping[str, tuple[Need, ...]] = {
     "emulator": (C_COMPILER,),
     "firmware": (AVR_TOOLCHAIN, AVR_LIBC, ARDUINO_CORE),
-    "tests": (C_COMPILER, CXX_COMPILER, AVR_TOOLCHAIN, AVR_LIBC, ARDUINO_CORE, SIMAVR),
+    "tests": (C_COMPILER, CXX_COMPILER, AVR_TOOLCHAIN, AVR_LIBC, ARDUINO_CORE, SIMAVR, CHROMIUM),
     "bench": (C_COMPILER, AVR_TOOLCHAIN, AVR_LIBC, SIMAVR),
 }
 
