@@ -16,7 +16,7 @@ nox.options.error_on_missing_interpreters = True
 CONSTRAINTS = "constraints.txt"
 PACKAGES = ("./sim", "./proxy", "./db", "./hil")
 TYPE_STUBS = ("types-cffi", "types-psutil", "types-psycopg2", "types-requests")
-TEST_TOOLS = ("hypothesis", "pytest-timeout", "pytest-xdist")
+TEST_TOOLS = ("hypothesis", "pytest-timeout", "pytest-xdist", "schemathesis")
 
 
 def system_packages(session: nox.Session, *groups: str) -> None:

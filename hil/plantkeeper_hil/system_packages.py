@@ -78,11 +78,27 @@ QEMU_AVR = Need(
     ("qemu-system-misc",),
     optional=True,
 )
+CHROMIUM = Need(
+    "Chromium (tests of the gateway's status page)",
+    _program("chromium", "chromium-browser", "google-chrome"),
+    ("chromium",),
+)
 
 GROUPS: Mapping[str, tuple[Need, ...]] = {
     "emulator": (C_COMPILER,),
     "firmware": (AVR_TOOLCHAIN, AVR_LIBC, ARDUINO_CORE),
-    "tests": (C_COMPILER, CXX_COMPILER, AVR_TOOLCHAIN, AVR_LIBC, ARDUINO_CORE, SIMAVR, NGINX, NGINX_ECHO, WRK),
+    "tests": (
+        C_COMPILER,
+        CXX_COMPILER,
+        AVR_TOOLCHAIN,
+        AVR_LIBC,
+        ARDUINO_CORE,
+        SIMAVR,
+        NGINX,
+        NGINX_ECHO,
+        WRK,
+        CHROMIUM,
+    ),
     "bench": (C_COMPILER, AVR_TOOLCHAIN, AVR_LIBC, SIMAVR, QEMU_AVR),
     "bench-gateway": (C_COMPILER, NGINX, NGINX_ECHO, WRK),
 }

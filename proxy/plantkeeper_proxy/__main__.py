@@ -5,38 +5,39 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-import re
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from pathlib import Path
 
-from plantkeeper_proxy import deadletters, device_cli
-from plantkeeper_proxy.authenticity import policy
+from plantkeeper_proxy import deadletters, device_cli, logs
 from plantkeeper_proxy.errors import GatewayError
-from plantkeeper_proxy.settings import forwarder_settings, gateway_settings
+from plantkeeper_proxy.setting import Sources, effective, unknown_variables
+from plantkeeper_proxy.settings import DATABASE_DSN, SETTINGS, forwarder_settings, gateway_settings, log_settings
+from plantkeeper_proxy.settings_list import listing
 from plantkeeper_proxy.store import ReadingStore
-from plantkeeper_proxy.vault import Vault, has_master_key, master_keys
 
 ERROR_STATUS = 2
+log = logging.getLogger("plantkeeper_proxy")
 
 
 def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> int:
-    """Run a command until SIGTERM or SIGINT; 2 is an error in the settings."""
+    """Run a command until SIGTERM or SIGINT; 2 is an error in settings or schema."""
     options = _parser().parse_args(arguments)
     environment = os.environ if environment is None else environment
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
+        if options.command == "settings":
+            return _settings(environment)
+        logs.configure(log_settings(environment))
+        for sentence in unknown_variables(environment, SETTINGS):
+            log.warning("%s", sentence)
         if options.command == "serve":
             _serve(options.listen_fd, environment)
-        elif options.command == "forward":
-            _forward(options.ready_file, environment)
         elif options.command == "device":
-            device_cli.run(options, environment)
+            device_cli.run(options, effective(environment, SETTINGS))
         elif options.command == "deadletter":
             return _deadletter(options, environment)
         else:
-            _print_settings(environment)
+            _forward(options.ready_file, environment)
     except GatewayError as error:
         print(f"error: {error}", file=sys.stderr)
         return ERROR_STATUS
@@ -52,18 +53,14 @@ def _parser() -> argparse.ArgumentParser:
     forward.add_argument("--ready-file", type=Path, help="file to make once the outbox is watched")
     device_cli.add_parser(commands)
     deadletters.add_parser(commands)
-    commands.add_parser("settings", help="print the settings as they were understood, secrets hidden")
+    commands.add_parser("settings", help="list all settings with unit, default and value, secrets hidden")
     return parser
 
 
 def _serve(listen_fd: int | None, environment: Mapping[str, str]) -> None:
     from plantkeeper_proxy.server import run  # noqa: PLC0415 - the forwarder does without a web server
 
-    rules = policy(environment)
-    # without a master key no signature can be checked, which is no trouble while none is asked for
-    needs_key = not rules.legacy.firsts or has_master_key(environment)
-    vault = Vault(master_keys(environment)) if needs_key else Vault.without_keys()
-    run(gateway_settings(environment), listen_fd, policy=rules, vault=vault)
+    run(gateway_settings(environment), listen_fd)
 
 
 def _forward(ready_file: Path | None, environment: Mapping[str, str]) -> None:
@@ -73,7 +70,7 @@ def _forward(ready_file: Path | None, environment: Mapping[str, str]) -> None:
 
 
 def _deadletter(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
-    store = ReadingStore(gateway_settings(environment).database_dsn)
+    store = ReadingStore(Sources(environment, SETTINGS).read(DATABASE_DSN))
     try:
         store.check()
         return deadletters.run(options, store)
@@ -81,25 +78,12 @@ def _deadletter(options: argparse.Namespace, environment: Mapping[str, str]) -> 
         store.close()
 
 
-def _print_settings(environment: Mapping[str, str]) -> None:
-    """Each half by itself: a machine may run only one of the two commands."""
-    for command, read in (("serve", gateway_settings), ("forward", forwarder_settings)):
-        print(f"{command}:")
-        try:
-            settings = asdict(read(environment))
-        except GatewayError as error:
-            print(f"  {error}")
-            continue
-        for name, value in settings.items():
-            print(f"  {name} = {hide_secrets(name, value)}")
-
-
-def hide_secrets(name: str, value: object) -> str:
-    """A setting as it may be shown: no token, no password."""
-    if value is not None and "token" in name:
-        return "(hidden)"
-    text = re.sub(r"(://[^:/@\s]*:)[^@\s]+@", r"\1(hidden)@", str(value))
-    return re.sub(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|\S+)", r"\1(hidden)", text)
+def _settings(environment: Mapping[str, str]) -> int:
+    text, good = listing(environment)
+    print(text)
+    for sentence in unknown_variables(environment, SETTINGS):
+        print(f"warning: {sentence}", file=sys.stderr)
+    return 0 if good else ERROR_STATUS
 
 
 if __name__ == "__main__":

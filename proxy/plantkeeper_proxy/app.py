@@ -5,18 +5,21 @@ Behind `gateway.py` it answers all but the hot route; by itself it answers that 
 
 from __future__ import annotations
 
-import logging
+import time
 from typing import Protocol
 
-from flask import Flask, Response, jsonify, request
+from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
 from plantkeeper_proxy import ingest
 from plantkeeper_proxy.authenticity import Refused
 from plantkeeper_proxy.errors import MessageError, StoreError, TooLargeError, TooOftenError
+from plantkeeper_proxy.ingest import Stored
 from plantkeeper_proxy.message import BODY_LIMIT
-
-log = logging.getLogger(__name__)
+from plantkeeper_proxy.operations import Operations, pages, written
+from plantkeeper_proxy.request_id import HEADER as ID_HEADER
+from plantkeeper_proxy.request_id import sent_id
+from plantkeeper_proxy.status_page import status_page
 
 
 class Store(Protocol):
@@ -29,16 +32,26 @@ class Store(Protocol):
         """Raise StoreError where readings cannot be taken."""
 
 
-def create_app(store: Store, door: ingest.Door) -> Flask:
+def create_app(store: Store, door: ingest.Door, operations: Operations | None = None) -> Flask:
     """The application.
 
     Args:
         store: where readings go; a request is answered 200 only once it returned.
         door: decides which readings are taken.
+        operations: what health, metrics and the status page rest on; None: on this process alone.
     """
     app = Flask(__name__, static_folder=None)
     app.config["MAX_CONTENT_LENGTH"] = BODY_LIMIT
     app.url_map.merge_slashes = False  # a path is what it is; boards do not follow redirects
+    operations = operations or Operations()
+    observer = operations.observer
+    app.register_blueprint(pages(operations, store))
+    app.register_blueprint(status_page(operations))
+
+    @app.before_request
+    def begin() -> None:
+        g.begun_s = time.perf_counter()
+        g.request_id = observer.request_id(request.headers.get(ID_HEADER))
 
     @app.before_request
     def limit_body() -> None:
@@ -46,39 +59,33 @@ def create_app(store: Store, door: ingest.Door) -> Flask:
         if (request.content_length or 0) > BODY_LIMIT:
             raise TooLargeError(f"the body is over {BODY_LIMIT} bytes")
 
+    @app.after_request
+    def name_request(response: Response) -> Response:
+        if request.path != ingest.PATH or sent_id(request.headers.get(ID_HEADER)):  # boards get short answers
+            response.headers[ID_HEADER] = g.request_id
+        return response
+
     @app.post(ingest.PATH)
     def sensor_data() -> Response:
-        headers: dict[str, str] = {}
-        for name, value in request.headers.items():
-            key = name.lower()
-            headers[key] = f"{headers[key]}, {value}" if key in headers else value
-        admitted = door.admit(headers, request.get_data(cache=False), request.remote_addr)
+        admitted = door.admit(_headers(), request.get_data(cache=False), request.remote_addr)
         if isinstance(admitted, Refused):
-            log_refused(admitted, request.remote_addr)
-            return written(ingest.answer_to_refused(admitted))
+            return refused_with(ingest.answer_to_refused(admitted), admitted.message)
         outcome = store.store(admitted)
-        if isinstance(outcome, Refused):
-            log_refused(outcome, request.remote_addr)
-        return written(ingest.answer_to(admitted, outcome))
+        answer = ingest.answer_to(admitted, outcome)
+        if isinstance(outcome, Stored) and answer.reason is None:
+            observer.accepted(admitted.reading, outcome, time.perf_counter() - g.begun_s, g.request_id)
+            return written(answer)
+        return refused_with(answer, ingest.said(answer), device=admitted.reading.device_id)
 
-    @app.get("/healthz")
-    def healthz() -> Response:
-        return jsonify(status="ok")
-
-    @app.get("/readyz")
-    def readyz() -> tuple[Response, int]:
-        try:
-            store.check()
-        except StoreError as reason:
-            return jsonify(status="not ready", reason=str(reason)), 503
-        return jsonify(status="ready"), 200
+    def refused_with(answer: ingest.Answer, said: str, *, device: int | None = None) -> Response:
+        observer.refused(answer, said, address=request.remote_addr, id_header=g.request_id, device=device)
+        return written(answer)
 
     @app.errorhandler(MessageError)
     @app.errorhandler(TooOftenError)
     @app.errorhandler(StoreError)
     def refused(reason: ingest.Refusal) -> Response:
-        log_refusal(reason, request.remote_addr)
-        return written(ingest.answer_to_error(reason))
+        return refused_with(ingest.answer_to_error(reason), str(reason))
 
     @app.errorhandler(RequestEntityTooLarge)
     def too_large(_reason: RequestEntityTooLarge) -> Response:
@@ -87,7 +94,7 @@ def create_app(store: Store, door: ingest.Door) -> Flask:
     @app.errorhandler(HTTPException)
     def other(reason: HTTPException) -> Response:
         said = f"{request.method} {request.path}: {reason.description or reason.name}"
-        response = written(ingest.refusal(reason.code or 500, said, "http"))
+        response = refused_with(ingest.refusal(reason.code or 500, said, "http"), said)
         for name, value in reason.get_headers():
             if name == "Allow":
                 response.headers[name] = value
@@ -96,22 +103,10 @@ def create_app(store: Store, door: ingest.Door) -> Flask:
     return app
 
 
-def written(answer: ingest.Answer) -> Response:
-    """An answer as Flask's response."""
-    response = Response(answer.body, answer.status, content_type="application/json")
-    if answer.retry_after_s is not None:
-        response.headers["Retry-After"] = str(answer.retry_after_s)
-    return response
-
-
-def log_refusal(reason: ingest.Refusal, address: str | None) -> None:
-    """Say in the log what a board was refused, and why."""
-    if isinstance(reason, MessageError | TooOftenError):
-        log.warning("refused a request from %s: %s", address, reason)
-    else:
-        log.error("a reading from %s was not stored: %s", address, reason)
-
-
-def log_refused(refused: Refused, address: str | None) -> None:
-    """Say in the log that a board was refused for who it is."""
-    log.warning("refused a request from %s: %s: %s", address, refused.reason, refused.message)
+def _headers() -> dict[str, str]:
+    """The request's, names in lower case, repeated ones joined (RFC 9110 section 5.3)."""
+    headers: dict[str, str] = {}
+    for name, value in request.headers.items():
+        key = name.lower()
+        headers[key] = f"{headers[key]}, {value}" if key in headers else value
+    return headers

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from secrets import token_bytes
 
-from plantkeeper_proxy.device_ranges import DeviceRanges, parse_ranges
+from plantkeeper_proxy.device_ranges import DeviceRanges
 from plantkeeper_proxy.errors import SettingsError, SignatureError
 from plantkeeper_proxy.message import MAX_ID, Reading
 from plantkeeper_proxy.signature import Unverified, prepare
@@ -130,18 +130,18 @@ UNREADABLE = Refused(503, "key_unreadable", "the reading was not stored; send it
 REPLAYED = Refused(422, "replayed", "the Idempotency-Key is not above the device's last, and no reading has it")
 
 
-def policy(environment: Mapping[str, str]) -> Policy:
+def policy(mode: str, legacy: DeviceRanges) -> Policy:
     """The policy that the settings ask for.
 
+    Args:
+        mode: `required` or `legacy`.
+        legacy: devices that may do without a signature where mode is `legacy`.
+
     Raises:
-        SettingsError: names the variable, its value and what is expected.
+        SettingsError: mode is `legacy`, and there are none.
     """
-    mode = environment.get(MODE_VARIABLE, "").strip() or REQUIRED
-    legacy = parse_ranges(LEGACY_VARIABLE, environment.get(LEGACY_VARIABLE, ""))
     if mode == REQUIRED:
         return Policy()
-    if mode != LEGACY:
-        raise SettingsError(f"{MODE_VARIABLE} is {mode!r}: expected {REQUIRED} or {LEGACY}")
     if not legacy.firsts:
         raise SettingsError(
             f"{LEGACY_VARIABLE} is not set; with {MODE_VARIABLE}={LEGACY}, expected the devices that may do without "

@@ -10,7 +10,8 @@ GatewayError
 ├── DeviceKeyError      a command about device keys cannot be carried out
 ├── TooOftenError       a device or an address sends more than it may
 └── StoreError          PostgreSQL cannot take or give readings now
-    └── OverloadedError more readings wait than may
+    ├── OverloadedError more readings wait than may
+    └── SchemaError     the database's schema is another than this program needs
 """
 
 
@@ -60,6 +61,18 @@ class TooOftenError(GatewayError):
 
 class StoreError(GatewayError):
     """PostgreSQL cannot take or give readings now."""
+
+
+class SchemaError(StoreError):
+    """The database's schema is another than this program needs.
+
+    Args:
+        found: its revision; None where it has none.
+    """
+
+    def __init__(self, said: str, *, found: str | None) -> None:
+        super().__init__(said)
+        self.found = found
 
 
 class OverloadedError(StoreError):

@@ -13,8 +13,11 @@ import uvloop
 
 from plantkeeper_proxy.forward import Forwarder
 from plantkeeper_proxy.outbox import Outbox
+from plantkeeper_proxy.schema import wait_for_schema
 from plantkeeper_proxy.settings import ForwarderSettings
 from plantkeeper_proxy.upstream import Upstream, verifying_context
+
+NAME = "plantkeeper-forwarder"
 
 
 def run(settings: ForwarderSettings, ready: Callable[[], None]) -> None:
@@ -26,6 +29,7 @@ def run(settings: ForwarderSettings, ready: Callable[[], None]) -> None:
 
     Raises:
         SettingsError: a file that the settings name cannot be used.
+        SchemaError: the database has another schema than is needed.
     """
     uvloop.run(_run(settings, ready))
 
@@ -47,9 +51,18 @@ async def _run(settings: ForwarderSettings, ready: Callable[[], None]) -> None:
         random=random.SystemRandom().random,
         ready=ready,
     )
+    schema = asyncio.create_task(wait_for_schema(settings.database_dsn, name=NAME))
+
+    def stop() -> None:
+        forwarder.stop()
+        schema.cancel()
+
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, forwarder.stop)
+        asyncio.get_running_loop().add_signal_handler(number, stop)
     try:
-        await forwarder.run()
+        await asyncio.wait([schema])
+        if not schema.cancelled():
+            schema.result()  # raises where the schema is another
+            await forwarder.run()
     finally:
         await upstream.close()

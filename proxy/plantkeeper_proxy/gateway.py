@@ -8,22 +8,28 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import replace
 from functools import partial
 from typing import Any
 from urllib.parse import unquote_to_bytes
 
 from werkzeug.test import create_environ, run_wsgi_app
 
-from plantkeeper_proxy import ingest
-from plantkeeper_proxy.app import log_refusal, log_refused
+from plantkeeper_proxy import health, ingest
 from plantkeeper_proxy.authenticity import Refused
 from plantkeeper_proxy.batch import Batcher, Result
 from plantkeeper_proxy.errors import MessageError, StoreError, TooOftenError
 from plantkeeper_proxy.http_protocol import Request, Respond, Response, response_of
+from plantkeeper_proxy.ingest import Stored
+from plantkeeper_proxy.observer import Observer
+from plantkeeper_proxy.request_id import HEADER as ID_HEADER
+from plantkeeper_proxy.request_id import sent_id
 
 FLASK_THREADS = 2
+ID_KEY = ID_HEADER.lower()
 FLASK_WAITING = 64  # requests that may wait for a thread; one more is answered 503
 # the gateway's own business, or that of the connection to it (RFC 9110 section 7.6.1)
 NOT_PASSED_ON = frozenset({"content-length", "connection", "transfer-encoding", "expect", "upgrade"})
@@ -38,13 +44,21 @@ class Gateway:
         batcher: stores readings.
         others: the Flask application, for every other request.
         door: decides which readings are taken.
+        observer: sees the hot route's answers; the Flask application sees to its own.
         waiting: requests for the application that may wait for a thread.
     """
 
     def __init__(
-        self, batcher: Batcher, others: WSGIApplication, door: ingest.Door, *, waiting: int = FLASK_WAITING
+        self,
+        batcher: Batcher,
+        others: WSGIApplication,
+        door: ingest.Door,
+        observer: Observer | None = None,
+        *,
+        waiting: int = FLASK_WAITING,
     ) -> None:
         self._batcher, self._others, self._door = batcher, others, door
+        self._observer = observer or Observer()
         self._threads = ThreadPoolExecutor(FLASK_THREADS, thread_name_prefix="flask")
         self._most, self._asked = FLASK_THREADS + waiting, 0
 
@@ -52,6 +66,8 @@ class Gateway:
         """Answer a request, now or later."""
         if request.method == "POST" and request.target.partition("?")[0] == ingest.PATH:
             self._take(request, respond)
+        elif request.method == "GET" and request.target == health.PATH:  # waits for no thread, nor for the database
+            respond(response_of(health.ALIVE))
         else:
             self._ask(request, respond)
 
@@ -60,27 +76,36 @@ class Gateway:
         self._threads.shutdown(wait=True)
 
     def _take(self, request: Request, respond: Respond) -> None:
-        def refuse(error: ingest.Refusal) -> None:
-            log_refusal(error, request.address)
-            respond(response_of(ingest.answer_to_error(error)))
+        begun_s = time.perf_counter()
 
         def done(submission: ingest.Submission, result: Result) -> None:
             if isinstance(result, StoreError):
-                refuse(result)
+                self._refuse(request, respond, ingest.answer_to_error(result), str(result))
                 return
-            if isinstance(result, Refused):
-                log_refused(result, request.address)
-            respond(response_of(ingest.answer_to(submission, result)))
+            answer = ingest.answer_to(submission, result)
+            if isinstance(result, Stored) and answer.reason is None:
+                respond(_named(response_of(answer), request))
+                latency_s = time.perf_counter() - begun_s
+                self._observer.accepted(submission.reading, result, latency_s, request.headers.get(ID_KEY))
+            else:
+                device_id = submission.reading.device_id
+                self._refuse(request, respond, answer, ingest.said(answer), device=device_id)
 
         try:
             admitted = self._door.admit(request.headers, request.body, request.address)
             if isinstance(admitted, Refused):
-                log_refused(admitted, request.address)
-                respond(response_of(ingest.answer_to_refused(admitted)))
+                self._refuse(request, respond, ingest.answer_to_refused(admitted), admitted.message)
             else:
                 self._batcher.submit(admitted, partial(done, admitted))
         except (MessageError, TooOftenError, StoreError) as error:
-            refuse(error)
+            self._refuse(request, respond, ingest.answer_to_error(error), str(error))
+
+    def _refuse(
+        self, request: Request, respond: Respond, answer: ingest.Answer, said: str, *, device: int | None = None
+    ) -> None:
+        id_header = request.headers.get(ID_KEY)
+        self._observer.refused(answer, said, address=request.address, id_header=id_header, device=device)
+        respond(_named(response_of(answer), request))
 
     def _ask(self, request: Request, respond: Respond) -> None:
         if self._asked >= self._most:
@@ -95,6 +120,12 @@ class Gateway:
 
         asked = self._threads.submit(call_wsgi, self._others, request)
         asked.add_done_callback(lambda asked: loop.call_soon_threadsafe(answered, asked))
+
+
+def _named(response: Response, request: Request) -> Response:
+    """The response, with the request's id where the sender gave it one: boards get short answers."""
+    sent = sent_id(request.headers.get(ID_KEY))
+    return response if sent is None else replace(response, headers=(*response.headers, (ID_HEADER, sent)))
 
 
 def call_wsgi(application: WSGIApplication, request: Request) -> Response:

@@ -100,6 +100,7 @@ class Connections:
     Args:
         handler: answers requests.
         limits: what a connection may cost.
+        told: hears of each answer that is given without a handler, and to which address.
         epoch_s: the clock of the Date header.
 
     Attributes:
@@ -108,9 +109,14 @@ class Connections:
     """
 
     def __init__(
-        self, handler: Handler, *, limits: HttpLimits = DEFAULT_LIMITS, epoch_s: Callable[[], float] = time.time
+        self,
+        handler: Handler,
+        *,
+        limits: HttpLimits = DEFAULT_LIMITS,
+        epoch_s: Callable[[], float] = time.time,
+        told: Callable[[Answer, str], None] = lambda _answer, _address: None,
     ) -> None:
-        self.handler, self.limits, self.epoch_s = handler, limits, epoch_s
+        self.handler, self.limits, self.epoch_s, self.told = handler, limits, epoch_s, told
         self.open: set[HttpProtocol] = set()
         self.stopping = False
         self.refused = 0
@@ -191,6 +197,7 @@ class HttpProtocol(asyncio.Protocol):
     """One connection."""
 
     __slots__ = (
+        "_address",
         "_all",
         "_answering",
         "_at_work",
@@ -205,7 +212,7 @@ class HttpProtocol(asyncio.Protocol):
     )
 
     def __init__(self, connections: Connections) -> None:
-        self._all = connections
+        self._all, self._address = connections, "?"
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
         self._answering = False  # a handler is at work
@@ -226,7 +233,8 @@ class HttpProtocol(asyncio.Protocol):
         """A board connected; this comes before everything else."""
         self._transport = cast(asyncio.Transport, transport)  # TCP; uvloop's is no subclass
         peer = transport.get_extra_info("peername")
-        self._reader = RequestReader(self._all.limits, str(peer[0]) if isinstance(peer, tuple) else "local")
+        self._address = str(peer[0]) if isinstance(peer, tuple) else "local"
+        self._reader = RequestReader(self._all.limits, self._address)
         if self._all.add(self):
             self._enter(Phase.RECEIVING)
         else:
@@ -348,6 +356,7 @@ class HttpProtocol(asyncio.Protocol):
     def _end_with(self, answer: Answer) -> None:
         """Answer, and take in nothing more; the connection is closed once the sender could hear it."""
         self._ended = True
+        self._all.told(answer, self._address)
         if self._transport is None:
             return
         date = self._all.date()

@@ -134,6 +134,11 @@ def answer_to_error(error: Refusal) -> Answer:
             return refusal(503, "the reading was not stored; send it again", "not_stored", RETRY_AFTER_S)
 
 
+def said(answer: Answer) -> str:
+    """What a refusal says."""
+    return str(json.loads(answer.body)["error"])
+
+
 def refusal(status: int, said: str, reason: str, retry_after_s: int | None = None) -> Answer:
     """An answer that says what is wrong."""
     return Answer(status, _json({"error": said}), reason, retry_after_s)

@@ -177,3 +177,64 @@ SELECT count(*), pg_notify('outbox', '') FROM again;
 -- name: drop_dead_letters
 WITH gone AS (DELETE FROM dead_letter WHERE reading_id = ANY (%(readings)s::bigint[]) RETURNING reading_id)
 SELECT count(*) FROM gone;
+
+-- name: backlog
+-- How many readings wait, and how long the oldest has, in seconds. Reads the whole outbox: asked every few seconds at
+-- most, and small but after an outage.
+SELECT count(*), greatest(coalesce(extract(epoch FROM now() - min(received_at)), 0), 0)::float8 FROM outbox;
+
+-- name: dead_letter_count
+SELECT count(*) FROM dead_letter;
+
+-- name: forwarders
+-- What forwarders said of themselves within a day, and how long ago, in seconds.
+SELECT name, greatest(extract(epoch FROM now() - seen_at), 0)::float8, counters, alarms FROM forwarder
+WHERE seen_at > now() - interval '1 day' ORDER BY name;
+
+-- name: partitions
+-- Whether readings fell into the default partition, and whether next month (UTC) has none of its own.
+SELECT EXISTS (SELECT FROM reading_default),
+    to_regclass('reading_' || to_char(now() AT TIME ZONE 'UTC' + interval '1 month', 'YYYY_MM')) IS NULL;
+
+-- name: status_devices
+-- Devices from an id on, in order, with their last reading, what waits, what the backend refused, and one quantity of
+-- the last 24 hours in quarters of an hour. Devices are those made known and those that readings came from: one look
+-- into each partition's index for each of them. Of a device that posts more often than every 144 s, the quantity goes
+-- back 600 readings only, so that a page costs the same whatever boards do.
+WITH RECURSIVE seen AS (
+    (SELECT device_id, 1 AS position FROM reading WHERE device_id >= %(first)s ORDER BY device_id LIMIT 1)
+    UNION ALL
+    SELECT beyond.device_id, seen.position + 1 FROM seen, LATERAL (
+        SELECT device_id FROM reading WHERE reading.device_id > seen.device_id ORDER BY reading.device_id LIMIT 1
+    ) AS beyond WHERE seen.position < %(limit)s
+), page AS (
+    SELECT device_id FROM seen
+    UNION (SELECT id FROM device WHERE id >= %(first)s ORDER BY id LIMIT %(limit)s)
+    ORDER BY device_id LIMIT %(limit)s
+)
+SELECT page.device_id, last.temperature, last.humidity, last.light, last.measured_age_s, last.received_age_s,
+    waiting.count, lane.attempts, lane.last_error, dead.count, dead.error, history.quarters, history.amounts
+FROM page
+LEFT JOIN lane ON lane.device_id = page.device_id
+LEFT JOIN LATERAL (
+    SELECT temperature, humidity, light, extract(epoch FROM now() - measured_at)::float8 AS measured_age_s,
+        extract(epoch FROM now() - received_at)::float8 AS received_age_s
+    FROM reading WHERE reading.device_id = page.device_id ORDER BY id DESC LIMIT 1
+) AS last ON true
+LEFT JOIN LATERAL (
+    SELECT count(*) AS count FROM (SELECT FROM outbox WHERE outbox.device_id = page.device_id LIMIT 1000) AS few
+) AS waiting ON true
+LEFT JOIN (
+    SELECT device_id, count(*) AS count, (array_agg(error ORDER BY parked_at DESC))[1] AS error
+    FROM dead_letter GROUP BY device_id
+) AS dead ON dead.device_id = page.device_id
+LEFT JOIN LATERAL (
+    SELECT array_agg(quarter ORDER BY quarter) AS quarters, array_agg(amount ORDER BY quarter) AS amounts FROM (
+        SELECT quarter, avg(amount)::float8 AS amount FROM (
+            SELECT 95 - floor(extract(epoch FROM now() - measured_at) / 900)::integer AS quarter,
+                CASE %(quantity)s WHEN 'temperature' THEN temperature WHEN 'light' THEN light ELSE humidity END AS amount
+            FROM reading WHERE reading.device_id = page.device_id ORDER BY id DESC LIMIT 600
+        ) AS latest WHERE quarter BETWEEN 0 AND 95 AND amount IS NOT NULL GROUP BY quarter
+    ) AS quarters
+) AS history ON true
+ORDER BY page.device_id;

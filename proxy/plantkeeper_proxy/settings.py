@@ -1,21 +1,142 @@
-"""Settings, from environment variables; docs/gateway.md lists them. Pure.
+"""All settings, in one table; docs/gateway.md's table is held against it by a test. Pure but for files.
 
 There is no setting that turns the verification of the backend's certificate off.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
-from urllib.parse import urlsplit
+from typing import Any
 
-from plantkeeper_proxy.errors import SettingsError
+from plantkeeper_proxy.device_ranges import DeviceRanges, parse_ranges
+from plantkeeper_proxy.redact import hide_password, passwords_of
+from plantkeeper_proxy.setting import (
+    Setting,
+    Sources,
+    existing_file,
+    https_url,
+    master_keys,
+    one_of,
+    seconds,
+    text_of,
+    visible_ascii,
+    whole,
+)
 
-PREFIX = "PLANTKEEPER_"
-T = TypeVar("T")
+SERVE, FORWARD = "serve", "forward"
+BOTH = (SERVE, FORWARD)
+PEM = "the path of a readable PEM file"
+KEY = "32 bytes in base64, such as `openssl rand -base64 32` prints; several with commas, the first seals"
+
+DATABASE_DSN = Setting(
+    "DATABASE_DSN", BOTH, "libpq connection string or URL", text_of,
+    "a connection string such as postgresql://user@host/plantkeeper",
+    "The database, its schema made by `plantkeeper-db migrate`", "", required=True, secret=True, mask=hide_password,
+)  # fmt: skip
+LISTEN_HOST = Setting(
+    "LISTEN_HOST", (SERVE,), "IP address", text_of, "an address", "Where boards post to", "127.0.0.1",
+)  # fmt: skip
+LISTEN_PORT = Setting(
+    "LISTEN_PORT", (SERVE,), "TCP port", whole(0, 65535), "0…65535", "Where boards post to; 0 takes a free one", 8080,
+)  # fmt: skip
+GATEWAY_CONNECTIONS = Setting(
+    "GATEWAY_CONNECTIONS", (SERVE,), "connections", whole(1, 100_000), "1…100000",
+    "Boards that may be connected at once; one more is answered 503", 2_000,
+)  # fmt: skip
+SIGNATURES = Setting(
+    "SIGNATURES", (SERVE,), "required or legacy", one_of("required", "legacy"), "required or legacy",
+    "Whose readings must be signed: everybody's, or everybody's but those of the devices in LEGACY_DEVICES", "required",
+)  # fmt: skip
+LEGACY_DEVICES = Setting(
+    "LEGACY_DEVICES", (SERVE,), "device ids, such as 1-3,7",
+    lambda text: parse_ranges("PLANTKEEPER_LEGACY_DEVICES", text), "ids and ranges such as 1-3,7",
+    "Devices whose readings are taken unsigned while SIGNATURES is legacy", DeviceRanges(),
+)  # fmt: skip
+MASTER_KEY: Setting[str | None] = Setting(
+    "MASTER_KEY", (SERVE,), "base64", master_keys, KEY,
+    "Opens the device keys in the database", None, secret=True,
+)  # fmt: skip
+STATUS_TOKEN: Setting[str | None] = Setting(
+    "STATUS_TOKEN", (SERVE,), "text", visible_ascii(16), "at least 16 visible ASCII characters",
+    "Opens the status page; without it there is none", None, secret=True,
+)  # fmt: skip
+RATE_DEVICE_PER_MINUTE = Setting(
+    "RATE_DEVICE_PER_MINUTE", (SERVE,), "readings a minute", whole(0, 1_000_000), "0…1000000, 0 being no limit",
+    "Readings that one device may send; more are answered 429", 60,
+)  # fmt: skip
+RATE_ADDRESS_PER_SECOND = Setting(
+    "RATE_ADDRESS_PER_SECOND", (SERVE,), "requests a second", whole(0, 1_000_000), "0…1000000, 0 being no limit",
+    "Requests that one address may send; off, since all boards behind one NAT share an address", 0,
+)  # fmt: skip
+BACKLOG_ALARM_S = Setting(
+    "BACKLOG_ALARM_S", (SERVE,), "s", whole(1, 31_536_000), "1…31536000",
+    "Age of the oldest waiting reading from which on `/readyz` raises an alarm", 900,
+)  # fmt: skip
+FORWARDER_SILENT_S = Setting(
+    "FORWARDER_SILENT_S", (SERVE,), "s", whole(16, 86_400), "16…86400, forwarders reporting every 15 s",
+    "A forwarder that said nothing for so long counts as gone", 60,
+)  # fmt: skip
+BACKEND_URL = Setting(
+    "BACKEND_URL", (FORWARD,), "HTTPS URL", https_url,
+    "an HTTPS address such as https://backend.example, without user, query or fragment",
+    "The backend, without `/api/v1`; nothing but `https://` is accepted", "", required=True,
+)  # fmt: skip
+BACKEND_CA: Setting[Path | None] = Setting(
+    "BACKEND_CA", (FORWARD,), "path of a PEM file", existing_file, PEM,
+    "The authority that the backend is verified against; without it the system's", None,
+)  # fmt: skip
+BACKEND_CLIENT_CERT: Setting[Path | None] = Setting(
+    "BACKEND_CLIENT_CERT", (FORWARD,), "path of a PEM file", existing_file, PEM,
+    "Certificate and unencrypted key that the backend is shown", None,
+)  # fmt: skip
+BACKEND_TOKEN: Setting[str | None] = Setting(
+    "BACKEND_TOKEN", (FORWARD,), "text", visible_ascii(1), "a token of visible ASCII characters",
+    "Bearer token for the backend", None, secret=True,
+)  # fmt: skip
+BACKEND_TIMEOUT_S = Setting(
+    "BACKEND_TIMEOUT_S", (FORWARD,), "s", seconds, "more than 0, at most 300",
+    "Longest wait for the backend's answer, all of it", 10.0,
+)  # fmt: skip
+BACKEND_CONNECTIONS = Setting(
+    "BACKEND_CONNECTIONS", (FORWARD,), "connections", whole(1, 1_000), "1…1000",
+    "Readings on their way at once, each of another device", 64,
+)  # fmt: skip
+UNKNOWN_SENSOR_ATTEMPTS = Setting(
+    "UNKNOWN_SENSOR_ATTEMPTS", (FORWARD,), "attempts", whole(1, 1_000), "1…1000",
+    "Failed attempts after which a reading of a sensor that the backend does not know becomes a dead letter", 12,
+)  # fmt: skip
+LOG_LEVEL = Setting(
+    "LOG_LEVEL", BOTH, "debug, info, warning or error", one_of("debug", "info", "warning", "error"),
+    "debug, info, warning or error", "What is logged; readings that were taken are logged at debug only", "info",
+)  # fmt: skip
+LOG_FORMAT = Setting(
+    "LOG_FORMAT", BOTH, "json or text", one_of("json", "text"), "json or text",
+    "Log lines for machines or for people", "json",
+)  # fmt: skip
+
+SETTINGS: tuple[Setting[Any], ...] = (
+    DATABASE_DSN, LISTEN_HOST, LISTEN_PORT, GATEWAY_CONNECTIONS, SIGNATURES, LEGACY_DEVICES, MASTER_KEY, STATUS_TOKEN,
+    RATE_DEVICE_PER_MINUTE, RATE_ADDRESS_PER_SECOND, BACKLOG_ALARM_S, FORWARDER_SILENT_S, BACKEND_URL, BACKEND_CA,
+    BACKEND_CLIENT_CERT, BACKEND_TOKEN, BACKEND_TIMEOUT_S, BACKEND_CONNECTIONS, UNKNOWN_SENSOR_ATTEMPTS, LOG_LEVEL,
+    LOG_FORMAT,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class LogSettings:
+    """How to log.
+
+    Args:
+        level: `debug`, `info`, `warning` or `error`.
+        format: `json` or `text`.
+        secrets: what must never be in a line.
+    """
+
+    level: str
+    format: str
+    secrets: tuple[str, ...] = field(repr=False)
 
 
 @dataclass(frozen=True)
@@ -26,12 +147,27 @@ class GatewaySettings:
         database_dsn: libpq connection string or URL.
         listen_host, listen_port: where boards post to.
         connections: boards that may be connected at once.
+        signatures: `required` or `legacy`.
+        legacy_devices: whose readings are taken unsigned where signatures is `legacy`.
+        master_key: opens device keys; text as set, of 32 bytes in base64, several with commas; None where not set.
+        status_token: opens the status page; None: there is none.
+        rate_device_per_minute, rate_address_per_second: 0 is no limit.
+        backlog_alarm_s: age of the oldest waiting reading that is worth an alarm.
+        forwarder_silent_s: a forwarder that said nothing for so long counts as gone.
     """
 
-    database_dsn: str
+    database_dsn: str = field(repr=False)
     listen_host: str
     listen_port: int
     connections: int
+    signatures: str
+    legacy_devices: DeviceRanges
+    master_key: str | None = field(repr=False)
+    status_token: str | None = field(repr=False)
+    rate_device_per_minute: int
+    rate_address_per_second: int
+    backlog_alarm_s: int
+    forwarder_silent_s: int
 
 
 @dataclass(frozen=True)
@@ -50,11 +186,11 @@ class ForwarderSettings:
             parked.
     """
 
-    database_dsn: str
+    database_dsn: str = field(repr=False)
     backend_url: str
     backend_ca: Path | None
     backend_client_certificate: Path | None
-    backend_token: str | None
+    backend_token: str | None = field(repr=False)
     backend_timeout_s: float
     connections: int
     unknown_sensor_attempts: int
@@ -66,12 +202,20 @@ def gateway_settings(environment: Mapping[str, str]) -> GatewaySettings:
     Raises:
         SettingsError: names the variable, its value and what is expected.
     """
-    read = _Reader(environment)
+    read = Sources(environment, SETTINGS).read
     return GatewaySettings(
-        database_dsn=read.required("DATABASE_DSN", "a connection string such as postgresql://user@host/plantkeeper"),
-        listen_host=read.optional("LISTEN_HOST", str, "127.0.0.1", "an address"),
-        listen_port=read.optional("LISTEN_PORT", _whole(0, 65535), 8080, "0…65535"),
-        connections=read.optional("GATEWAY_CONNECTIONS", _whole(1, 100_000), 2_000, "1…100000"),
+        database_dsn=read(DATABASE_DSN),
+        listen_host=read(LISTEN_HOST),
+        listen_port=read(LISTEN_PORT),
+        connections=read(GATEWAY_CONNECTIONS),
+        signatures=read(SIGNATURES),
+        legacy_devices=read(LEGACY_DEVICES),
+        master_key=read(MASTER_KEY),
+        status_token=read(STATUS_TOKEN),
+        rate_device_per_minute=read(RATE_DEVICE_PER_MINUTE),
+        rate_address_per_second=read(RATE_ADDRESS_PER_SECOND),
+        backlog_alarm_s=read(BACKLOG_ALARM_S),
+        forwarder_silent_s=read(FORWARDER_SILENT_S),
     )
 
 
@@ -81,77 +225,36 @@ def forwarder_settings(environment: Mapping[str, str]) -> ForwarderSettings:
     Raises:
         SettingsError: names the variable, its value and what is expected.
     """
-    read = _Reader(environment)
-    url = "an HTTPS address such as https://backend.example, without user, query or fragment"
+    read = Sources(environment, SETTINGS).read
     return ForwarderSettings(
-        database_dsn=read.required("DATABASE_DSN", "a connection string such as postgresql://user@host/plantkeeper"),
-        backend_url=read.convert("BACKEND_URL", read.required("BACKEND_URL", url), _https_url, url),
-        backend_ca=read.optional("BACKEND_CA", _existing_file, None, "the path of a readable PEM file"),
-        backend_client_certificate=read.optional(
-            "BACKEND_CLIENT_CERT", _existing_file, None, "the path of a readable PEM file"
-        ),
-        backend_token=read.optional("BACKEND_TOKEN", _token, None, "a token of visible ASCII characters"),
-        backend_timeout_s=read.optional("BACKEND_TIMEOUT_S", _seconds, 10.0, "more than 0, at most 300"),
-        connections=read.optional("BACKEND_CONNECTIONS", _whole(1, 1_000), 64, "1…1000"),
-        unknown_sensor_attempts=read.optional("UNKNOWN_SENSOR_ATTEMPTS", _whole(1, 1_000), 12, "1…1000"),
+        database_dsn=read(DATABASE_DSN),
+        backend_url=read(BACKEND_URL),
+        backend_ca=read(BACKEND_CA),
+        backend_client_certificate=read(BACKEND_CLIENT_CERT),
+        backend_token=read(BACKEND_TOKEN),
+        backend_timeout_s=read(BACKEND_TIMEOUT_S),
+        connections=read(BACKEND_CONNECTIONS),
+        unknown_sensor_attempts=read(UNKNOWN_SENSOR_ATTEMPTS),
     )
 
 
-class _Reader:
-    def __init__(self, environment: Mapping[str, str]) -> None:
-        self._environment = environment
+def log_settings(environment: Mapping[str, str]) -> LogSettings:
+    """Read how to log.
 
-    def required(self, name: str, expected: str) -> str:
-        value = self._environment.get(PREFIX + name, "").strip()
-        if not value:
-            raise SettingsError(f"{PREFIX}{name} is not set; expected {expected}")
-        return value
-
-    def optional(self, name: str, convert: Callable[[str], T], default: T | None, expected: str) -> T:
-        value = self._environment.get(PREFIX + name, "").strip()
-        return self.convert(name, value, convert, expected) if value else default  # type: ignore[return-value] # T
-
-    def convert(self, name: str, value: str, convert: Callable[[str], T], expected: str) -> T:
-        try:
-            return convert(value)
-        except ValueError as error:
-            shown = "(hidden)" if "TOKEN" in name else repr(value)
-            raise SettingsError(f"{PREFIX}{name} is {shown}: expected {expected}") from error
+    Raises:
+        SettingsError: names the variable, its value and what is expected.
+    """
+    sources = Sources(environment, SETTINGS)
+    return LogSettings(level=sources.read(LOG_LEVEL), format=sources.read(LOG_FORMAT), secrets=_secrets(sources))
 
 
-def _whole(low: int, high: int) -> Callable[[str], int]:
-    def convert(text: str) -> int:
-        value = int(text)
-        if not low <= value <= high:
-            raise ValueError(text)
-        return value
-
-    return convert
-
-
-def _seconds(text: str) -> float:
-    value = float(text)
-    if not (math.isfinite(value) and 0 < value <= 300):
-        raise ValueError(text)
-    return value
-
-
-def _https_url(text: str) -> str:
-    parts = urlsplit(text)
-    if parts.scheme != "https" or not parts.hostname or parts.username or parts.query or parts.fragment:
-        raise ValueError(text)
-    _ = parts.port  # raises ValueError where it is no port
-    return text.rstrip("/")
-
-
-def _existing_file(text: str) -> Path:
-    path = Path(text)
-    if not path.is_file():
-        raise ValueError(text)
-    return path
-
-
-def _token(text: str) -> str:
-    if not all("!" <= character <= "~" for character in text):
-        raise ValueError(text)
-    return text
+def _secrets(sources: Sources) -> tuple[str, ...]:
+    """Every secret that is set, whole and in its parts: of a connection string its passwords alone."""
+    secrets: list[str] = []
+    for setting in SETTINGS:
+        found = sources.find(setting) if setting.secret else None
+        if found is None:
+            continue
+        parts = passwords_of(found.text) if setting is DATABASE_DSN else (found.text, *found.text.split(","))
+        secrets += [part.strip() for part in parts if part.strip()]
+    return tuple(dict.fromkeys(secrets))

@@ -24,9 +24,9 @@ from plantkeeper_proxy.errors import StoreError
 from plantkeeper_proxy.ingest import Outcome, Stored, Submission
 from plantkeeper_proxy.key_ring import KeyRing
 from plantkeeper_proxy.queries import queries
+from plantkeeper_proxy.schema import judge_failure, judge_revision
 from plantkeeper_proxy.session import Session
 
-REVISION = "0004"  # of the schema that this gateway needs
 WAIT_S = 5.0
 # of which a statement may take so much, by our clock; the server gives it up earlier, so that it is known what became
 # of it. Whoever comes too late for that is not sent at all.
@@ -180,25 +180,21 @@ class ReadingStore:
         """Make sure that the database answers and has the schema that this gateway needs.
 
         Raises:
-            StoreError: it does not; says why.
+            SchemaError: it has another.
+            StoreError: it does not answer; says why.
         """
         try:
             rows = self.query("revision")
         except StoreError as error:
-            if not isinstance(error.__cause__, psycopg2.errors.UndefinedTable):
-                raise
-            rows = []
-        revision = rows[0][0] if rows else "none"
-        if revision != REVISION:
-            raise StoreError(
-                f"the schema is at revision {revision}, this gateway needs {REVISION}; run plantkeeper-db migrate"
-            )
+            judge_failure(error)
+        else:
+            judge_revision(rows)
 
     def query(self, name: str, arguments: Mapping[str, Any] | None = None) -> list[Row]:
         """The rows of a query of queries.sql.
 
         Raises:
-            StoreError: PostgreSQL failed.
+            StoreError: PostgreSQL failed, or did not answer in time.
         """
         with self._turn() as session:
             return session.run(queries()[name], arguments)

@@ -77,11 +77,6 @@ class Vault:
         )
 
 
-def has_master_key(environment: Mapping[str, str]) -> bool:
-    """Whether the environment names a master key, right or wrong."""
-    return any(environment.get(name, "").strip() for name in (VARIABLE, FILE_VARIABLE))
-
-
 def master_keys(environment: Mapping[str, str]) -> list[bytes]:
     """The master keys from the environment, or from the file that it names.
 

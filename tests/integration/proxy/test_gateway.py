@@ -115,15 +115,6 @@ def test_refusals_have_content_length(gateway: str, body: bytes, status: int, sa
     assert said.encode() in content
 
 
-def test_a_database_without_the_schema_is_not_ready(start_gateway: Callable[..., str], empty_dsn: str) -> None:
-    gateway = start_gateway(empty_dsn)
-    ready = requests.get(f"{gateway}/readyz", timeout=10)
-    assert ready.status_code == 503
-    assert "run plantkeeper-db migrate" in ready.json()["reason"]
-    answer = requests.post(f"{gateway}/sensor-data", json={"id": 7}, timeout=10)
-    assert (answer.status_code, answer.headers["Retry-After"]) == (503, "5")
-
-
 @pytest.mark.slow
 def test_it_survives_a_database_that_goes_and_comes_back(
     start_gateway: Callable[..., str], plantkeeper_db: Callable[..., object], short_folder: Path

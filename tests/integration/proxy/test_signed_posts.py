@@ -115,4 +115,4 @@ def test_a_gateway_that_could_check_no_signature_does_not_start(database_dsn: st
         check=False,
     )
     assert done.returncode == 2
-    assert "neither PLANTKEEPER_MASTER_KEY nor PLANTKEEPER_MASTER_KEY_FILE is set" in done.stderr
+    assert "PLANTKEEPER_MASTER_KEY is not set, without which no signature can be checked" in done.stderr

@@ -236,42 +236,37 @@ def test_the_devices_whose_keys_are_needed() -> None:
 # ---- settings -----------------------------------------------------------------------------------------------------
 
 
+def ranges(text: str) -> DeviceRanges:
+    return parse_ranges("PLANTKEEPER_LEGACY_DEVICES", text)
+
+
 def test_all_must_sign_unless_the_settings_say_otherwise() -> None:
-    for environment in (
-        {},
-        {"PLANTKEEPER_SIGNATURES": ""},
-        {"PLANTKEEPER_SIGNATURES": "required"},
-        {"PLANTKEEPER_SIGNATURES": "required", "PLANTKEEPER_LEGACY_DEVICES": "1-3"},
-        {"PLANTKEEPER_LEGACY_DEVICES": "1-3"},
-    ):
-        assert policy(environment) == Policy(DeviceRanges())
-    listed = policy({"PLANTKEEPER_SIGNATURES": "legacy", "PLANTKEEPER_LEGACY_DEVICES": "7, 1-3"})
-    assert [device_id for device_id in range(10) if device_id in listed.legacy] == [1, 2, 3, 7]
-    everybody = policy({"PLANTKEEPER_SIGNATURES": "legacy", "PLANTKEEPER_LEGACY_DEVICES": f"1-{MAX_ID}"})
+    for listed in ("", "1-3"):
+        assert policy("required", ranges(listed)) == Policy(DeviceRanges())
+    some = policy("legacy", ranges("7, 1-3"))
+    assert [device_id for device_id in range(10) if device_id in some.legacy] == [1, 2, 3, 7]
+    everybody = policy("legacy", ranges(f"1-{MAX_ID}"))
     assert 1 in everybody.legacy
     assert MAX_ID in everybody.legacy
 
 
 @pytest.mark.parametrize(
-    ("mode", "listed", "said"),
+    ("listed", "said"),
     [
-        ("Legacy", "1", "PLANTKEEPER_SIGNATURES is 'Legacy': expected required or legacy"),
-        ("off", "1", "PLANTKEEPER_SIGNATURES is 'off'"),
-        ("legacy", "", "PLANTKEEPER_LEGACY_DEVICES is not set"),
-        ("legacy", "1,,2", "PLANTKEEPER_LEGACY_DEVICES is '1,,2': '' is neither an id nor a range"),
-        ("legacy", "a", "'a' is neither an id nor a range; expected such as 1-3,7"),
-        ("legacy", "1-2-3", "'1-2-3' is neither"),
-        ("legacy", "-1", "'-1' is neither"),
-        ("legacy", "٣", "'٣' is neither"),
-        ("legacy", "0", f"'0' is not within 1…{MAX_ID}"),
-        ("legacy", "3-1", "'3-1' is not within"),
-        ("legacy", f"1-{MAX_ID + 1}", "is not within"),
-        ("required", "x", "'x' is neither an id nor a range"),
+        ("", "PLANTKEEPER_LEGACY_DEVICES is not set"),
+        ("1,,2", "PLANTKEEPER_LEGACY_DEVICES is '1,,2': '' is neither an id nor a range"),
+        ("a", "'a' is neither an id nor a range; expected such as 1-3,7"),
+        ("1-2-3", "'1-2-3' is neither"),
+        ("-1", "'-1' is neither"),
+        ("٣", "'٣' is neither"),
+        ("0", f"'0' is not within 1…{MAX_ID}"),
+        ("3-1", "'3-1' is not within"),
+        (f"1-{MAX_ID + 1}", "is not within"),
     ],
 )
-def test_settings_that_make_no_sense_are_named(mode: str, listed: str, said: str) -> None:
+def test_settings_that_make_no_sense_are_named(listed: str, said: str) -> None:
     with pytest.raises(SettingsError) as error:
-        policy({"PLANTKEEPER_SIGNATURES": mode, "PLANTKEEPER_LEGACY_DEVICES": listed})
+        policy("legacy", ranges(listed))
     assert said in str(error.value)
 
 

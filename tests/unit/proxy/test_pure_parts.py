@@ -8,7 +8,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plantkeeper_proxy.__main__ import hide_secrets
 from plantkeeper_proxy.backoff import LONGEST_S, delay_s
 from plantkeeper_proxy.database import prepare
 from plantkeeper_proxy.delivery import Waiting
@@ -108,18 +107,3 @@ def test_a_query_is_prepared_with_its_arguments_in_order() -> None:
 def test_no_literal_of_a_statement_holds_what_would_divide_it() -> None:
     parts = [part for statement in queries().values() for part in statement.split(";")]
     assert all(part.count("'") % 2 == 0 for part in parts)
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "shown"),
-    [
-        ("backend_token", "secret", "(hidden)"),
-        ("backend_token", None, "None"),
-        ("database_dsn", "postgresql://u:secret@h/d", "postgresql://u:(hidden)@h/d"),
-        ("database_dsn", "host=h password=secret user=u", "host=h password=(hidden) user=u"),
-        ("database_dsn", "password = 'se cret' user=u", "password = (hidden) user=u"),
-        ("listen_port", 8080, "8080"),
-    ],
-)
-def test_secrets_are_hidden(name: str, value: object, shown: str) -> None:
-    assert hide_secrets(name, value) == shown
