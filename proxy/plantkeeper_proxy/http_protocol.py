@@ -38,6 +38,8 @@ STATUS_LINES = {status.value: f"HTTP/1.1 {status.value} {status.phrase}\r\n".enc
 class Phase(Enum):
     """What is waited for, with a limit of time. Nothing limits the answering of a request: its handler does that."""
 
+    __hash__ = object.__hash__  # Enum's own is made for pickled copies, and slow
+
     RECEIVING = "a request is not whole yet"
     IDLE = "no request has begun"
     FLUSHING = "the sender does not take its answer"
@@ -206,7 +208,6 @@ class HttpProtocol(asyncio.Protocol):
         self._all = connections
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport | None = None
-        self._reader = RequestReader(connections.limits, "?")
         self._answering = False  # a handler is at work
         self._at_work = False  # _go_on is
         self._blocked = False  # the sender does not take its answers
@@ -222,7 +223,7 @@ class HttpProtocol(asyncio.Protocol):
     # ---- asyncio -----------------------------------------------------------------------------------------------
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """A board connected."""
+        """A board connected; this comes before everything else."""
         self._transport = cast(asyncio.Transport, transport)  # TCP; uvloop's is no subclass
         peer = transport.get_extra_info("peername")
         self._reader = RequestReader(self._all.limits, str(peer[0]) if isinstance(peer, tuple) else "local")
@@ -236,6 +237,7 @@ class HttpProtocol(asyncio.Protocol):
         self._transport = None
         self._ended = True
         self._all.remove(self)
+        self._reader.close()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""

@@ -20,7 +20,8 @@ from plantkeeper_proxy.limits import HttpLimits
 
 END_OF_HEAD = b"\r\n\r\n"
 # RFC 9112 section 3, with one space where a lenient reader takes several
-REQUEST_LINE = re.compile(rb"[A-Z-]+ [!-~]+ HTTP/1\.[01]")
+REQUEST_LINE = re.compile(rb"[\r\n]*[A-Z-]+ [!-~]+ HTTP/1\.[01]\r\n")
+VERSIONS = frozenset({"1.0", "1.1"})
 WITH_BODY = frozenset({"POST", "PUT", "PATCH"})
 log = logging.getLogger(__name__)
 
@@ -88,6 +89,11 @@ class RequestReader:
         self._head = self._url = b""
         self._headers = self._body_bytes = self._left = 0
         self._body: list[bytes] = []
+
+    def close(self) -> None:
+        """Let go of the parser, which holds the reader: the two would wait for the garbage collector."""
+        del self._parser
+        self._ended = True
 
     @property
     def begun(self) -> bool:
@@ -189,23 +195,24 @@ class RequestReader:
         request.method = self._parser.get_method().decode("latin-1")
         request.target = self._url.decode("latin-1")
         request.keep_alive = self._parser.should_keep_alive()
-        self._check_request_line()
-        self._check_length()
-        self._check_expectation()
+        version = self._parser.get_http_version()
+        self._check_request_line(version)
+        self._check_length(version)
+        if "expect" in request.headers and version == "1.1":
+            self._check_expectation(request.headers["expect"])
         if self._parser.should_upgrade():
             self._refuse(400, "the connection cannot be upgraded")
 
-    def _check_request_line(self) -> None:
-        version, target = self._parser.get_http_version(), self._request.target
-        if version not in {"1.0", "1.1"}:
+    def _check_request_line(self, version: str) -> None:
+        target = self._request.target
+        if version not in VERSIONS:
             self._refuse(400, f"HTTP/{version} is not spoken here; expected HTTP/1.1")
-        line = self._head.lstrip(b"\r\n").partition(b"\r\n")[0]
-        if REQUEST_LINE.fullmatch(line) is None:
+        if REQUEST_LINE.match(self._head) is None:
             self._refuse(400, "not an HTTP request: expected a line such as POST /sensor-data HTTP/1.1")
         if not (target.startswith("/") or (target == "*" and self._request.method == "OPTIONS")) or "#" in target:
             self._refuse(400, "the request's target is no path; expected one such as /sensor-data")
 
-    def _check_length(self) -> None:
+    def _check_length(self, version: str) -> None:
         """How long the body is (RFC 9112 section 6.3)."""
         headers = self._request.headers
         coding = headers.get("transfer-encoding")
@@ -217,16 +224,13 @@ class RequestReader:
                 self._refuse_body()
         elif coding.lower() != "chunked":
             self._refuse(400, f"Transfer-Encoding {coding!a} is not known here; expected Content-Length")
-        elif self._parser.get_http_version() == "1.0":
+        elif version == "1.0":
             self._refuse(400, "Transfer-Encoding in HTTP/1.0; expected Content-Length")
         else:
             self._left = self._limits.body_bytes + self._limits.chunk_bytes
             self._request.keep_alive = False
 
-    def _check_expectation(self) -> None:
-        expected = self._request.headers.get("expect")
-        if expected is None or self._parser.get_http_version() == "1.0":
-            return
+    def _check_expectation(self, expected: str) -> None:
         if expected.lower() != "100-continue":
             self._refuse(417, f"Expect {expected!a} cannot be met; expected 100-continue or nothing")
         self.wants_continue = self._out is None
@@ -242,7 +246,10 @@ class RequestReader:
     def on_message_complete(self) -> None:
         """The request is whole."""
         if self._out is None and not self._parser.should_upgrade():
-            self._request.body = b"".join(self._body)
-            self._out = self._request
+            request = self._out = self._request
+            request.body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
             self.wants_continue = False
-            self._reset()
+            if request.keep_alive:  # else nothing follows
+                self._reset()
+            else:
+                self._head, self._in_head = b"", True
