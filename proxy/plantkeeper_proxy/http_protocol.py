@@ -245,6 +245,7 @@ class HttpProtocol(asyncio.Protocol):
         self._transport = None
         self._ended = True
         self._all.remove(self)
+        self._reader.close()
 
     def data_received(self, data: bytes) -> None:
         """Bytes came."""

@@ -90,6 +90,11 @@ class RequestReader:
         self._headers = self._body_bytes = self._left = 0
         self._body: list[bytes] = []
 
+    def close(self) -> None:
+        """Let go of the parser, which holds the reader: the two would wait for the garbage collector."""
+        del self._parser
+        self._ended = True
+
     @property
     def begun(self) -> bool:
         """Whether part of a request was read."""
