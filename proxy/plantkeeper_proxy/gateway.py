@@ -11,6 +11,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -26,6 +27,7 @@ from plantkeeper_proxy.request_id import HEADER as ID_HEADER
 from plantkeeper_proxy.request_id import sent_id
 
 FLASK_THREADS = 2
+ID_KEY = ID_HEADER.lower()
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 log = logging.getLogger(__name__)
 
@@ -48,7 +50,7 @@ class Gateway:
         if request.method == "POST" and request.target == ingest.PATH:
             self._take(request, respond)
         elif request.method == "GET" and request.target == health.PATH:  # waits for no thread, nor for the database
-            respond(response_of(health.ALIVE))
+            respond(_named(response_of(health.ALIVE), request))
         else:
             asked = asyncio.get_running_loop().run_in_executor(self._threads, call_wsgi, self._others, request)
             asked.add_done_callback(lambda answered: respond(answered.result()))
@@ -59,37 +61,37 @@ class Gateway:
 
     def _take(self, request: Request, respond: Respond) -> None:
         begun_s = time.perf_counter()
-        id_header = request.headers.get("x-request-id")
-
-        def answer(given: ingest.Answer) -> None:
-            response = response_of(given)
-            if id_header is not None and sent_id(id_header):
-                response = Response(response.status, (*response.headers, (ID_HEADER, id_header)), response.body)
-            respond(response)
-
-        def refuse(error: MessageError | StoreError) -> None:
-            given = ingest.answer_to_error(error)
-            self._observer.refused(given, str(error), address=request.address, id_header=id_header)
-            answer(given)
-
         try:
             reading = parse_reading(request.body, request.headers.get("idempotency-key"))
 
             def done(outcome: Outcome) -> None:
                 if isinstance(outcome, StoreError):
-                    refuse(outcome)
+                    self._refuse(request, respond, ingest.answer_to_error(outcome), str(outcome))
                     return
-                given = ingest.answer_to(reading, outcome)
-                answer(given)
-                if given.reason is None:
-                    self._observer.accepted(reading, outcome, time.perf_counter() - begun_s, id_header)
+                answer = ingest.answer_to(reading, outcome)
+                if answer.reason is None:
+                    respond(_named(response_of(answer), request))
+                    latency_s = time.perf_counter() - begun_s
+                    self._observer.accepted(reading, outcome, latency_s, request.headers.get(ID_KEY))
                 else:
-                    said, device = ingest.said(given), reading.device_id
-                    self._observer.refused(given, said, address=request.address, id_header=id_header, device=device)
+                    self._refuse(request, respond, answer, ingest.said(answer), device=reading.device_id)
 
             self._batcher.submit(reading, done)
         except (MessageError, StoreError) as error:
-            refuse(error)
+            self._refuse(request, respond, ingest.answer_to_error(error), str(error))
+
+    def _refuse(
+        self, request: Request, respond: Respond, answer: ingest.Answer, said: str, *, device: int | None = None
+    ) -> None:
+        id_header = request.headers.get(ID_KEY)
+        self._observer.refused(answer, said, address=request.address, id_header=id_header, device=device)
+        respond(_named(response_of(answer), request))
+
+
+def _named(response: Response, request: Request) -> Response:
+    """The response, with the request's id where the sender gave it one: boards get short answers."""
+    sent = sent_id(request.headers.get(ID_KEY))
+    return response if sent is None else replace(response, headers=(*response.headers, (ID_HEADER, sent)))
 
 
 def call_wsgi(application: WSGIApplication, request: Request) -> Response:
