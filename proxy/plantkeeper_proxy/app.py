@@ -11,7 +11,7 @@ from typing import Protocol
 from flask import Flask, Response, g, request
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 
-from plantkeeper_proxy import ingest
+from plantkeeper_proxy import health, ingest
 from plantkeeper_proxy.authenticity import Refused
 from plantkeeper_proxy.errors import MessageError, StoreError, TooLargeError, TooOftenError
 from plantkeeper_proxy.ingest import Stored
@@ -20,6 +20,8 @@ from plantkeeper_proxy.operations import Operations, pages, written
 from plantkeeper_proxy.request_id import HEADER as ID_HEADER
 from plantkeeper_proxy.request_id import sent_id
 from plantkeeper_proxy.status_page import status_page
+
+SHORT = {ingest.PATH, health.PATH}  # named by an id only where the sender gave one: boards get short answers
 
 
 class Store(Protocol):
@@ -61,7 +63,7 @@ def create_app(store: Store, door: ingest.Door, operations: Operations | None = 
 
     @app.after_request
     def name_request(response: Response) -> Response:
-        if request.path != ingest.PATH or sent_id(request.headers.get(ID_HEADER)):  # boards get short answers
+        if request.path not in SHORT or sent_id(request.headers.get(ID_HEADER)):
             response.headers[ID_HEADER] = g.request_id
         return response
 

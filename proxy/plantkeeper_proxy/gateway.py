@@ -67,7 +67,7 @@ class Gateway:
         if request.method == "POST" and request.target.partition("?")[0] == ingest.PATH:
             self._take(request, respond)
         elif request.method == "GET" and request.target == health.PATH:  # waits for no thread, nor for the database
-            respond(response_of(health.ALIVE))
+            respond(_named(response_of(health.ALIVE), request))
         else:
             self._ask(request, respond)
 

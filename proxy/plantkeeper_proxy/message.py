@@ -80,8 +80,9 @@ def parse_key(header: str) -> str:
     """
     match = KEY.fullmatch(header.strip())
     if match is None:
+        shown = re.sub(r",[ \t]*", ", ", header).strip()  # servers join repeated headers with or without a blank
         raise MessageError(
-            f'Idempotency-Key is {_cut(ascii(header))}; expected a string in quotes such as "3-42", '
+            f'Idempotency-Key is {_cut(ascii(shown))}; expected a string in quotes such as "3-42", '
             "1 to 64 printable ASCII characters"
         )
     return re.sub(r"\\(.)", r"\1", match[1])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import logging
 import signal
 import socket
@@ -140,6 +141,8 @@ async def _serve(settings: GatewaySettings, listen_fd: int | None) -> None:
         loop.add_signal_handler(number, stop.set)
     schema = loop.create_task(wait_for_schema(settings.database_dsn, name=NAME))
     schema.add_done_callback(lambda ended: None if ended.cancelled() or ended.exception() is None else stop.set())
+    gc.collect()
+    gc.freeze()  # what is there now stays: no later collection needs to look through it
     server = await _listen(loop, connections, listener, schema)
     sweeps = loop.create_task(_sweep(observer.refusals))
     try:

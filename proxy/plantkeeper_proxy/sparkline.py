@@ -48,7 +48,8 @@ def sparkline(quarters: Sequence[int], values: Sequence[float]) -> Sparkline | N
 
 
 def _place(at: int, value: float, low: float, high: float) -> tuple[float, float]:
-    share = 0.5 if high == low else (value - low) / (high - low)
+    half = high / 2 - low / 2  # in halves: the whole range of floats has no width that is a float
+    share = (value / 2 - low / 2) / half if half > 0 else 0.5
     x = MARGIN + at / (QUARTERS - 1) * (WIDTH - 2 * MARGIN)
     return round(x, 1), round(HEIGHT - MARGIN - share * (HEIGHT - 2 * MARGIN), 1)
 

@@ -127,3 +127,26 @@ def test_who_must_sign_is_refused_without_a_signature(store: MemoryStore) -> Non
     malformed = post(client, {"id": 3}, Signature="sig1=:AA==:")
     assert malformed.status_code == 401
     assert [reading.device_id for reading in store.readings] == [3]
+
+
+def test_a_request_is_named_by_its_sender_or_by_us(client: FlaskClient) -> None:
+    assert post(client, {"id": 7}, X_Request_Id="board-7").headers["X-Request-Id"] == "board-7"
+    assert "X-Request-Id" not in post(client, {"id": 7}).headers
+    assert "X-Request-Id" not in post(client, {"id": 0}, X_Request_Id="not one").headers
+    assert "X-Request-Id" not in client.get("/healthz").headers
+    assert client.get("/readyz").headers["X-Request-Id"]
+
+
+def test_alone_it_counts_what_it_answers(client: FlaskClient) -> None:
+    post(client, {"id": 7}, Idempotency_Key='"1-1"')
+    post(client, {"id": 7}, Idempotency_Key='"1-1"')
+    post(client, {"id": 7, "light": 1}, Idempotency_Key='"1-1"')
+    post(client, {"id": 0})
+    text = client.get("/metrics").text
+    for line in (
+        "plantkeeper_readings_accepted_total 2.0",
+        'plantkeeper_readings_stored_total{kind="repeated"} 1.0',
+        'plantkeeper_requests_refused_total{reason="key_reused"} 1.0',
+        'plantkeeper_requests_refused_total{reason="invalid"} 1.0',
+    ):
+        assert line in text.splitlines()
