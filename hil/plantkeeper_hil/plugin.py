@@ -9,7 +9,7 @@ from plantkeeper_hil.fixtures import firmware, hil_project, observer, out_dir, r
 
 __all__ = ["firmware", "hil_project", "observer", "out_dir", "run_plan", "stack", "virtual_day"]
 
-FAULTS_READINGS = 5_000
+FAULTS_READINGS = 12_000
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -26,6 +26,7 @@ class Family(NamedTuple):
     about: str
 
 
+THERE_S = 60.0  # a forwarder that has been silent for longer has gone
 FAMILIES: dict[str, Family] = {
     "plantkeeper_readings_accepted_total": Family(CounterMetricFamily, (), "Readings answered 200"),
     "plantkeeper_readings_stored_total": Family(
@@ -63,6 +64,9 @@ FAMILIES: dict[str, Family] = {
     ),
     "plantkeeper_forwarder_backend_up": Family(
         GaugeMetricFamily, ("forwarder",), "0 while a forwarder holds the backend to be down"
+    ),
+    "plantkeeper_certificate_ok": Family(
+        GaugeMetricFamily, (), "0 while any forwarder that is there refuses the backend's certificate"
     ),
     "plantkeeper_forwarder_certificate_ok": Family(
         GaugeMetricFamily, ("forwarder",), "0 while a forwarder refuses the backend's certificate"
@@ -126,6 +130,8 @@ def put_facts(families: Families, facts: Facts) -> None:
     families.put("plantkeeper_dead_letters", facts.figures.dead_letters)
     families.put("plantkeeper_default_partition_used", facts.figures.default_used)
     families.put("plantkeeper_next_partition_missing", facts.figures.next_month_missing)
+    there = [forwarder for forwarder in facts.figures.forwarders if forwarder.silent_s <= THERE_S]
+    families.put("plantkeeper_certificate_ok", not any("certificate" in forwarder.alarms for forwarder in there))
     for forwarder in facts.figures.forwarders:
         _put_forwarder(families, forwarder)
 

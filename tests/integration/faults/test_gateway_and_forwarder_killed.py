@@ -15,6 +15,7 @@ def test_gateway_and_forwarder_killed(trial: Trial) -> None:
         trial.world.fault("late_answer", seconds=WINDOW_S)
         trial.allow_until_applied(0.9, more=1)
         trial.wait(0.2 + 0.5 * (kill + trial.random.random()) / kills)
+        trial.allow(1.0)  # so that readings are on their way to the gateway, too
         trial.world.kill("gateway", "forwarder1")
         trial.world.mend()
         trial.world.restart("gateway", "forwarder1")

@@ -13,11 +13,10 @@ from plantkeeper_hil.stack.postgres import Postgres
 def test_postgres_paused(make_trial: Callable[..., Trial], server: Postgres, pytestconfig: pytest.Config) -> None:
     full = pytestconfig.getoption("--faults-full")
     trial = make_trial(answer_timeout_s=2.0 if full else 0.5)  # less than the pause
-    trial.reach(0.2)
-    trial.allow(0.7)
-    trial.wait(0.3)
+    trial.reach(0.3)
     with paused(server.pid) as stopped:
         before = trial.load.acknowledged
+        trial.allow(0.7)
         lasted_s = trial.hold(full=10.0, short=1.5)
         taken_meanwhile = trial.load.acknowledged - before
     assert stopped > 1

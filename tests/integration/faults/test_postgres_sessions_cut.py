@@ -20,4 +20,4 @@ def test_postgres_sessions_cut(trial: Trial) -> None:
         trial.wait(0.1 + 0.7 * (cut + trial.random.random()) / cuts)
         sessions += cut_sessions(trial.world.execute)
     trial.finish(cuts=cuts, sessions_cut=sessions)
-    assert sessions >= cuts
+    assert sessions >= cuts / 2, "most cuts met nobody: the gateway was away, or the load was over"
