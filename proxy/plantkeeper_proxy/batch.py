@@ -1,7 +1,8 @@
 """Lets many requests share one transaction: what comes while one batch is committed makes the next.
 
-A lone reading is committed at once; under load, batches grow by themselves and the cost of a commit is shared. Batches
-begin at least 2 ms apart, so that at middling loads, too, a commit is shared by a few (docs/decisions/0010-commits.md).
+A lone reading is committed at once; under load, batches grow by themselves and the cost of a commit is shared. After a
+batch that was shared the next begins at least 2 ms later, so that at middling loads, too, a commit is shared by a few
+(docs/decisions/0010-commits.md).
 Whatever the store does, each reading gets one answer, and gets it in time.
 """
 
@@ -52,7 +53,7 @@ class Batcher:
         store_batch: commits a batch and says for each reading what became of it.
         batch_limit: most readings in a batch.
         waiting_limit: most readings that wait; one more is refused.
-        spacing_s: from one batch's beginning to the next one's, at least, unless a whole batch waits.
+        spacing_s: from the beginning of a batch of several to the next one's, at least, unless a whole batch waits.
         patience_s: after so long a reading's sender is told that it was not stored, or that nobody knows, where
             PostgreSQL has it already and does not answer.
     """
@@ -68,7 +69,7 @@ class Batcher:
     ) -> None:
         self._store_batch = store_batch
         self._batch_limit, self._waiting_limit, self._patience_s = batch_limit, waiting_limit, patience_s
-        self._spacing_s, self._begun_s = spacing_s, float("-inf")
+        self._spacing_s, self._begun_s, self._shared = spacing_s, float("-inf"), False
         self._waiting: deque[_Entry] = deque()
         self._sent: Sequence[_Entry] = ()
         self._committing: asyncio.Task[None] | None = None
@@ -102,12 +103,13 @@ class Batcher:
         try:
             while self._waiting:
                 pause_s = self._begun_s + self._spacing_s - self._loop.time()
-                if pause_s > 0 and len(self._waiting) < self._batch_limit:
+                if pause_s > 0 and self._shared and len(self._waiting) < self._batch_limit:
                     self._sent = ()
                     _tell(answers)
                     answers = ()
                     await asyncio.sleep(pause_s)
                 self._begun_s = self._loop.time()
+                self._shared = len(self._waiting) > 1
                 self._sent = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_limit))]
                 committed = self._loop.create_task(self._store_batch([entry.submission for entry in self._sent]))
                 await asyncio.sleep(0)  # PostgreSQL works while the last batch's answers are written

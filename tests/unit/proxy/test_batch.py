@@ -134,19 +134,17 @@ def test_batches_keep_their_distance_and_a_lone_reading_does_not_wait() -> None:
 
         batcher = Batcher(store_batch, spacing_s=0.02, batch_limit=3)
         start_s = loop.time()
-        batcher.submit(reading(1), lambda _outcome: None)
-        await batcher.close()
-        batcher.submit(reading(2), lambda _outcome: None)  # waits for its distance
-        await batcher.close()
-        for number in range(3, 6):  # a whole batch does not
-            batcher.submit(reading(number), lambda _outcome: None)
-        await batcher.close()
+        for numbers in ((1,), (2, 3), (4,), (5, 6, 7)):
+            for number in numbers:
+                batcher.submit(reading(number), lambda _outcome: None)
+            await batcher.close()
         return [moment_s - start_s for moment_s in begun_s]
 
-    first_s, second_s, third_s = asyncio.run(run())
-    assert first_s < 0.02
-    assert second_s >= 0.019
-    assert third_s - second_s < 0.019
+    lone_s, shared_s, spaced_s, whole_s = asyncio.run(run())
+    assert lone_s < 0.02
+    assert shared_s - lone_s < 0.02  # the one before was alone
+    assert spaced_s - shared_s >= 0.019
+    assert whole_s - spaced_s < 0.019
 
 
 @pytest.mark.parametrize("outcomes", [[], [Stored.NEW], [Stored.NEW] * 3])
