@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import random
 import signal
@@ -19,6 +20,8 @@ from plantkeeper_proxy.upstream import Upstream, verifying_context
 
 NAME = "plantkeeper-forwarder"
 
+GARBAGE_AFTER = 20_000  # objects: each request makes some hundred, hardly any of them in a cycle
+
 
 def run(settings: ForwarderSettings, ready: Callable[[], None]) -> None:
     """Forward until SIGTERM or SIGINT.
@@ -31,6 +34,9 @@ def run(settings: ForwarderSettings, ready: Callable[[], None]) -> None:
         SettingsError: a file that the settings name cannot be used.
         SchemaError: the database has another schema than is needed.
     """
+    gc.collect()
+    gc.freeze()  # what is there by now stays: the collector need not walk through it again and again
+    gc.set_threshold(GARBAGE_AFTER)
     uvloop.run(_run(settings, ready))
 
 
