@@ -5,9 +5,8 @@ time (the generic cell rate algorithm, ITU-T I.371). A bucket that is full again
 with what was sent of late, and has a bound: beyond it, who was silent for longest is forgotten first and starts with a
 full bucket again. A flood of invented devices can widen limits, never narrow another's.
 
-Whose allowance: a reading whose signature was verified counts for its device alone. One without counts for the device
-and the address that it came from, so that a stranger who posts as somebody else's device uses up an allowance of his
-own, unless he shares the board's address (one NAT for both): unsigned requests cannot be told apart there.
+Whose allowance: a reading counts for its device and the address that it came from, so that a stranger who posts as
+somebody else's device uses up an allowance of his own, unless he shares the board's address (one NAT for both).
 """
 
 from __future__ import annotations
@@ -101,11 +100,8 @@ class Rates:
                 f"over {self._address_per_second} requests a second from {address}", retry_after_s=math.ceil(wait_s)
             )
 
-    def take_reading(self, device_id: int, address: str | None, now_s: float, *, signed: bool = False) -> None:
-        """Count a reading of a device.
-
-        Args:
-            signed: its signature was verified: nobody else can have sent it.
+    def take_reading(self, device_id: int, address: str | None, now_s: float) -> None:
+        """Count a reading of a device from an address; signed or not: whose signature it is shows only later.
 
         Raises:
             TooOftenError: it is one too many.
@@ -113,7 +109,7 @@ class Rates:
         if self._devices is None:
             return
         with self._lock:
-            wait_s = self._devices.take(device_id if signed else (device_id, address), now_s)
+            wait_s = self._devices.take((device_id, address), now_s)
         if wait_s:
             raise TooOftenError(
                 f"over {self._device_per_minute} readings a minute from device {device_id}",
