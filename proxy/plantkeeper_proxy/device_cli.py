@@ -15,6 +15,7 @@ import psycopg2
 from psycopg2.extensions import connection as Connection  # noqa: N812 - a class in spite of its name
 
 from plantkeeper_proxy import device_keys
+from plantkeeper_proxy.database import reason
 from plantkeeper_proxy.device_keys import IssuedKey, ListedKey
 from plantkeeper_proxy.errors import DeviceKeyError, SettingsError
 from plantkeeper_proxy.message import MAX_ID
@@ -157,7 +158,7 @@ def _connect(environment: Mapping[str, str]) -> Iterator[Connection]:
         )
     except psycopg2.Error as error:
         raise DeviceKeyError(
-            f"cannot connect to PostgreSQL: {_reason(error)}; check {DSN_VARIABLE}, and that the server runs"
+            f"cannot connect to PostgreSQL: {reason(error)}; check {DSN_VARIABLE}, and that the server runs"
         ) from error
     try:
         with connection:
@@ -165,7 +166,7 @@ def _connect(environment: Mapping[str, str]) -> Iterator[Connection]:
     except psycopg2.errors.UndefinedTable as error:
         raise DeviceKeyError("the database has no tables for device keys; run plantkeeper-db migrate first") from error
     except psycopg2.Error as error:
-        raise DeviceKeyError(f"PostgreSQL failed, nothing was changed: {_reason(error)}") from error
+        raise DeviceKeyError(f"PostgreSQL failed, nothing was changed: {reason(error)}") from error
     finally:
         connection.close()
 
@@ -208,7 +209,3 @@ def _whole(text: str, what: str) -> int:
     if not (text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= MAX_ID):
         raise argparse.ArgumentTypeError(f"{text!r} is no {what}; expected a whole number, 1…{MAX_ID}")
     return int(text)
-
-
-def _reason(error: psycopg2.Error) -> str:
-    return str(error).strip().replace("\n", " ") or type(error).__name__
