@@ -41,8 +41,3 @@ class Agenda:
         while self._heap and self._due_s.get(self._heap[0][1]) != self._heap[0][0]:
             heapq.heappop(self._heap)  # was put again with an earlier time, or taken
         return self._heap[0][0] if self._heap else float("inf")
-
-    def clear(self) -> None:
-        """Forget all."""
-        self._due_s.clear()
-        self._heap.clear()
