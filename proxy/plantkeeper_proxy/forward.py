@@ -319,10 +319,15 @@ class Forwarder:
         with outbox.deaf():
             while not self._stopping and outbox.is_open:
                 pause_s = until_s - self._monotonic_s()
-                if pause_s <= 0 or len(self._results) + self._agenda.count_due(self._monotonic_s(), ENOUGH) >= ENOUGH:
+                to_do = len(self._results) + self._agenda.count_due(self._monotonic_s(), ENOUGH)
+                if pause_s <= 0 or to_do >= ENOUGH or self._only_a_backlog_goes_on():
                     break
                 await self._nap(pause_s)
         self._looked_s = self._monotonic_s()
+
+    def _only_a_backlog_goes_on(self) -> bool:
+        """Whether all that was sent is answered, and devices have more waiting: nobody is left to wait for."""
+        return not self._sending and any(len(lane.readings) > 1 or lane.more for lane, _ in self._results)
 
     async def _nap(self, timeout_s: float) -> None:
         """Sleep until there is something new, or the time has come."""
