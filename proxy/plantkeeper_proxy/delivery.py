@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from email.utils import parsedate_to_datetime
 
 from plantkeeper_proxy.message import quote_key
 
@@ -74,12 +73,11 @@ class Reject:
 Outcome = Delivered | Retry | Reject
 
 
-def judge(status: int, body: bytes, retry_after: str | None, *, epoch_s: float) -> Outcome:
+def judge(status: int, body: bytes, retry_after_s: float | None) -> Outcome:
     """What an answer means. Only 200 is delivered; a redirect is not followed.
 
     Args:
-        retry_after: the header of this name (RFC 9110 section 10.2.3), or None.
-        epoch_s: now.
+        retry_after_s: what the header of this name asks for (RFC 9110 section 10.2.3), or None.
     """
     if status == 200:
         return Delivered()
@@ -88,18 +86,7 @@ def judge(status: int, body: bytes, retry_after: str | None, *, epoch_s: float) 
     if status in NEVER_GOOD or (status == 500 and INVALID_VALUE in text):
         return Reject(error)
     unknown = status == 401 and _message(text).startswith(UNKNOWN_SENSOR)
-    return Retry(error, _seconds(retry_after, epoch_s), device_only=unknown)
-
-
-def _seconds(retry_after: str | None, epoch_s: float) -> float | None:
-    """A Retry-After header, which is a number of seconds or a date; None where it is neither."""
-    text = (retry_after or "").strip()
-    if text.isdecimal() and text.isascii():
-        return float(text[:9])
-    try:
-        return max(0.0, parsedate_to_datetime(text).timestamp() - epoch_s)
-    except (ValueError, OverflowError):
-        return None
+    return Retry(error, retry_after_s, device_only=unknown)
 
 
 def _message(text: str) -> str:

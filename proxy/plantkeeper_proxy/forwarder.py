@@ -16,7 +16,7 @@ from plantkeeper_proxy.forward import Forwarder
 from plantkeeper_proxy.outbox import Outbox
 from plantkeeper_proxy.schema import wait_for_schema
 from plantkeeper_proxy.settings import ForwarderSettings
-from plantkeeper_proxy.upstream import Upstream, verifying_context
+from plantkeeper_proxy.upstream import Trust, Upstream
 
 NAME = "plantkeeper-forwarder"
 
@@ -44,7 +44,7 @@ async def _run(settings: ForwarderSettings, ready: Callable[[], None]) -> None:
     owner = f"{socket.gethostname()}-{os.getpid()}-{random.SystemRandom().randrange(1 << 32):08x}"
     upstream = Upstream(
         settings.backend_url,
-        context=verifying_context(settings.backend_ca, settings.backend_client_certificate),
+        trust=Trust(settings.backend_ca, settings.backend_client_certificate),
         token=settings.backend_token,
         timeout_s=settings.backend_timeout_s,
         connections=settings.connections,
