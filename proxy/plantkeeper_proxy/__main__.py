@@ -9,12 +9,12 @@ import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from plantkeeper_proxy import deadletters, device_cli, logs
+from plantkeeper_proxy import logs
+from plantkeeper_proxy.arguments import parser
 from plantkeeper_proxy.errors import GatewayError
 from plantkeeper_proxy.setting import Sources, effective, unknown_variables
 from plantkeeper_proxy.settings import DATABASE_DSN, SETTINGS, forwarder_settings, gateway_settings, log_settings
 from plantkeeper_proxy.settings_list import listing
-from plantkeeper_proxy.store import ReadingStore
 
 ERROR_STATUS = 2
 log = logging.getLogger("plantkeeper_proxy")
@@ -22,7 +22,7 @@ log = logging.getLogger("plantkeeper_proxy")
 
 def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] | None = None) -> int:
     """Run a command until SIGTERM or SIGINT; 2 is an error in settings or schema."""
-    options = _parser().parse_args(arguments)
+    options = parser().parse_args(arguments)
     environment = os.environ if environment is None else environment
     try:
         if options.command == "settings":
@@ -33,7 +33,7 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         if options.command == "serve":
             _serve(options.listen_fd, environment)
         elif options.command == "device":
-            device_cli.run(options, effective(environment, SETTINGS))
+            _device(options, environment)
         elif options.command == "deadletter":
             return _deadletter(options, environment)
         else:
@@ -42,19 +42,6 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
         print(f"error: {error}", file=sys.stderr)
         return ERROR_STATUS
     return 0
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="plantkeeper-proxy", description="The PlantKeeper gateway.")
-    commands = parser.add_subparsers(dest="command", required=True)
-    serve = commands.add_parser("serve", help="take readings from boards and store them")
-    serve.add_argument("--listen-fd", type=int, help="descriptor of a listening socket, inherited from the parent")
-    forward = commands.add_parser("forward", help="forward stored readings to the backend")
-    forward.add_argument("--ready-file", type=Path, help="file to make once the outbox is watched")
-    device_cli.add_parser(commands)
-    deadletters.add_parser(commands)
-    commands.add_parser("settings", help="list all settings with unit, default and value, secrets hidden")
-    return parser
 
 
 def _serve(listen_fd: int | None, environment: Mapping[str, str]) -> None:
@@ -69,7 +56,16 @@ def _forward(ready_file: Path | None, environment: Mapping[str, str]) -> None:
     run(forwarder_settings(environment), ready=ready_file.touch if ready_file is not None else lambda: None)
 
 
+def _device(options: argparse.Namespace, environment: Mapping[str, str]) -> None:
+    from plantkeeper_proxy.device_cli import run  # noqa: PLC0415 - the forwarder does without cryptography
+
+    run(options, effective(environment, SETTINGS))
+
+
 def _deadletter(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
+    from plantkeeper_proxy import deadletters  # noqa: PLC0415 - as above
+    from plantkeeper_proxy.store import ReadingStore  # noqa: PLC0415
+
     store = ReadingStore(Sources(environment, SETTINGS).read(DATABASE_DSN))
     try:
         store.check()

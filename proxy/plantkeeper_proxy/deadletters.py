@@ -40,26 +40,6 @@ class DeadLetter:
     stale: bool
 
 
-def add_parser(commands: Any) -> None:
-    """The words of the command."""
-    parser = commands.add_parser("deadletter", help="readings that the backend refused for good")
-    actions = parser.add_subparsers(dest="action", required=True)
-    listing = actions.add_parser("list", help="a line for each, oldest first")
-    listing.add_argument("--device", type=int, help="of this device only")
-    listing.add_argument("--limit", type=int, default=100, help="at most so many (default 100)")
-    listing.add_argument("--json", action="store_true", help="a JSON object a line")
-    show = actions.add_parser("show", help="all about one")
-    show.add_argument("reading", type=int, help="id of the reading")
-    for name, what in (("retry", "send again, in their device's order"), ("drop", "forget; the reading itself stays")):
-        action = actions.add_parser(name, help=what)
-        action.add_argument("reading", type=int, nargs="*", help="ids of readings")
-        action.add_argument("--device", type=int, help="all of this device")
-        action.add_argument("--all", action="store_true", help="all that there are")
-    actions.choices["retry"].add_argument(
-        "--even-stale", action="store_true", help="also where the backend has a later reading of the device"
-    )
-
-
 def run(options: argparse.Namespace, store: ReadingStore) -> int:
     """Carry the command out; prints what it did.
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import re
 import secrets
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,38 +17,11 @@ from plantkeeper_proxy import device_keys
 from plantkeeper_proxy.database import reason
 from plantkeeper_proxy.device_keys import IssuedKey, ListedKey
 from plantkeeper_proxy.errors import DeviceKeyError, SettingsError
-from plantkeeper_proxy.message import MAX_ID
 from plantkeeper_proxy.vault import Vault, master_keys
 
 DSN_VARIABLE = "PLANTKEEPER_DATABASE_DSN"
 CONNECT_TIMEOUT_S = 10
-DEFAULT_GRACE = "7d"
-MAX_GRACE_S = 366 * 86_400
-_GRACE = re.compile(r"([0-9]{1,9})([smhd])", re.ASCII)
-_UNIT_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 TABLE = ("KEY", "STATE", "CREATED", "FIRST USED", "DEVICE AT")
-
-
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    """Describe the commands to argparse."""
-    device = commands.add_parser("device", help="issue, rotate, revoke and list the keys that devices sign with")
-    actions = device.add_subparsers(dest="action", required=True)
-    add = actions.add_parser("add", help="give a device its first key; prints it, once")
-    rotate = actions.add_parser("rotate", help="give a device its next key; prints it, once")
-    revoke = actions.add_parser("revoke", help="end a device's keys at once")
-    for parser in (add, rotate, revoke):
-        parser.add_argument("device_id", metavar="ID", type=_device_id, help="the device's number at the backend")
-    rotate.add_argument(
-        "--grace",
-        dest="grace_s",
-        type=parse_grace_s,
-        default=DEFAULT_GRACE,
-        help=f"how long the key before stays valid: such as 90s, 30m, 12h, 7d; 0s ends it at once ({DEFAULT_GRACE})",
-    )
-    revoke.add_argument("--key", dest="number", type=_number, help="only this one, by its number")
-    listing = actions.add_parser("list", help="list keys and their state, never a secret")
-    listing.add_argument("--json", dest="as_json", action="store_true", help="as JSON, times in UTC")
-    actions.add_parser("reseal", help="encrypt all usable keys under the first master key, so that the others can go")
 
 
 def run(options: argparse.Namespace, environment: Mapping[str, str]) -> None:
@@ -61,15 +33,6 @@ def run(options: argparse.Namespace, environment: Mapping[str, str]) -> None:
         DeviceKeyError: it cannot be carried out.
     """
     _ACTIONS[options.action](options, environment)
-
-
-def parse_grace_s(text: str) -> int:
-    """A duration such as `7d` in s."""
-    match = _GRACE.fullmatch(text)
-    seconds = int(match[1]) * _UNIT_S[match[2]] if match else MAX_GRACE_S + 1
-    if seconds > MAX_GRACE_S:
-        raise argparse.ArgumentTypeError(f"{text!r} is not accepted; expected such as 90s, 30m, 12h or 7d, up to 366d")
-    return seconds
 
 
 def table(keys: Sequence[ListedKey]) -> str:
@@ -195,17 +158,3 @@ def _row(key: ListedKey) -> tuple[str, ...]:
 
 def _iso(moment: datetime | None) -> str | None:
     return None if moment is None else moment.strftime("%Y-%m-%dT%H:%M:%SZ")
-
-
-def _device_id(text: str) -> int:
-    return _whole(text, "device id")
-
-
-def _number(text: str) -> int:
-    return _whole(text, "key number")
-
-
-def _whole(text: str, what: str) -> int:
-    if not (text.isascii() and text.isdigit() and len(text) <= 10 and 1 <= int(text) <= MAX_ID):
-        raise argparse.ArgumentTypeError(f"{text!r} is no {what}; expected a whole number, 1…{MAX_ID}")
-    return int(text)
