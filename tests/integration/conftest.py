@@ -3,11 +3,12 @@
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from itertools import count
 from pathlib import Path
 
 import pytest
+from postgres_server import PlantkeeperDb, migrated_database, postgres_server
 
 from plantkeeper_hil.stack.postgres import Postgres
 
@@ -21,11 +22,8 @@ def short_folder() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[Postgres]:
-    with tempfile.TemporaryDirectory(prefix="plantkeeper-test-") as folder:
-        server = Postgres(Path(folder) / "pg", log_dir=Path(folder))
-        server.start()
+    with postgres_server() as server:
         yield server
-        server.stop()
 
 
 @pytest.fixture(scope="session")
@@ -39,7 +37,7 @@ def empty_dsn(postgres: Postgres, _numbers: Iterator[int]) -> str:
 
 
 @pytest.fixture(scope="session")
-def plantkeeper_db() -> Callable[..., "subprocess.CompletedProcess[str]"]:
+def plantkeeper_db() -> PlantkeeperDb:
     """Runs `plantkeeper-db` as a person does."""
 
     def run(*words: str, dsn: str | None) -> "subprocess.CompletedProcess[str]":
@@ -57,12 +55,8 @@ def plantkeeper_db() -> Callable[..., "subprocess.CompletedProcess[str]"]:
 
 
 @pytest.fixture(scope="session")
-def _template(postgres: Postgres, plantkeeper_db: Callable[..., "subprocess.CompletedProcess[str]"]) -> str:
-    """A migrated database that others are copies of: a migration takes a second, a copy 50 ms."""
-    dsn = postgres.create_database("migrated")
-    done = plantkeeper_db("migrate", dsn=dsn)
-    assert done.returncode == 0, done.stderr
-    return "migrated"
+def _template(postgres: Postgres, plantkeeper_db: PlantkeeperDb) -> str:
+    return migrated_database(postgres, plantkeeper_db)
 
 
 @pytest.fixture

@@ -30,7 +30,7 @@ def impostor_in_place_of_backend(world: World, tls_dir: Path, *, only_tls_1_1: b
 
 
 def is_refused_and_sent_nothing(trial: Trial, tls_dir: Path, *, only_tls_1_1: bool = False) -> None:
-    """Run the trial with an impostor for a while: it gets no handshake and not one byte; then all is delivered."""
+    """Run the trial with an impostor for a while: it gets not one byte of a request; then all is delivered."""
     trial.reach(0.2)
     trial.allow(0.4)
     trial.wait(0.3)
@@ -42,7 +42,7 @@ def is_refused_and_sent_nothing(trial: Trial, tls_dir: Path, *, only_tls_1_1: bo
         trial.wait(0.8)
         assert trial.world.journal_length() == before
     assert bytes(impostor.received) == b"", f"the impostor was sent {bytes(impostor.received[:200])!r}"
-    assert impostor.refused == impostor.connections, "the impostor came to a handshake"
+    assert impostor.refused == impostor.connections, "the impostor was talked to"
     result = trial.finish(connections_refused=impostor.refused, reasons=dict(impostor.failures))
     assert set(result.answers) == {"200"}, "boards were to notice nothing"
 

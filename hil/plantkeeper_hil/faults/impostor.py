@@ -36,7 +36,7 @@ class Impostor:
 
     @property
     def refused(self) -> int:
-        """Connections on which no handshake came about."""
+        """Connections that ended without a byte of a request; TLS 1.3 lets a client judge after the handshake."""
         return self.failures.total()
 
     def close(self) -> None:
@@ -62,6 +62,9 @@ class Impostor:
         except OSError as error:  # ssl.SSLError is one
             self.failures[getattr(error, "reason", None) or type(error).__name__] += 1
             return
+        before = len(self.received)
         with contextlib.suppress(OSError), wrapped:
             while data := wrapped.recv(READ_BYTES):
                 self.received += data
+        if len(self.received) == before:
+            self.failures["hung up after the handshake"] += 1

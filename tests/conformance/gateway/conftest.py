@@ -13,50 +13,19 @@ from typing import Any, Protocol
 
 import pytest
 import uvloop
+from memory_store import MemoryStore
 from werkzeug.serving import WSGIRequestHandler, make_server
 
 from plantkeeper_proxy.app import create_app
 from plantkeeper_proxy.authenticity import Policy
-from plantkeeper_proxy.batch import Batcher, Result
+from plantkeeper_proxy.batch import Batcher
 from plantkeeper_proxy.device_ranges import parse_ranges
-from plantkeeper_proxy.errors import StoreError
 from plantkeeper_proxy.gateway import Gateway
 from plantkeeper_proxy.http_protocol import Connections
-from plantkeeper_proxy.ingest import Door, Outcome, Stored, Submission
-from plantkeeper_proxy.message import Reading
+from plantkeeper_proxy.ingest import Door
 from plantkeeper_proxy.rates import Rates
 
 EVERYBODY = Policy(parse_ranges("legacy", "1-2147483647"))
-
-
-class MemoryStore:
-    """Readings in memory, by the store's rules."""
-
-    def __init__(self) -> None:
-        self.readings: list[Reading] = []
-        self.down: str | None = None
-
-    def store(self, submission: Submission) -> Outcome:
-        self.check()
-        reading = submission.reading
-        for known in self.readings:
-            if reading.key is not None and (known.device_id, known.key) == (reading.device_id, reading.key):
-                return Stored.REPEATED if known.values == reading.values else Stored.KEY_REUSED
-        self.readings.append(reading)
-        return Stored.NEW
-
-    async def store_batch(self, submissions: Sequence[Submission]) -> Sequence[Result]:
-        outcomes: list[Result] = []
-        for submission in submissions:
-            try:
-                outcomes.append(self.store(submission))
-            except StoreError as error:
-                outcomes.append(error)
-        return outcomes
-
-    def check(self) -> None:
-        if self.down:
-            raise StoreError(self.down)
 
 
 @dataclass(frozen=True)

@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import psycopg2
 import pytest
 import requests
+import sql
 
 from plantkeeper_hil.bench.gateway import backlog
 from plantkeeper_hil.bench.gateway.place import Site
@@ -59,14 +59,9 @@ def test_a_slow_backend_takes_its_time_and_keeps_the_connection_in_step(site: Si
 
 def test_a_backlog_is_readings_that_wait(database_dsn: str) -> None:
     backlog.fill(database_dsn, 1234, devices=10)
-    connection = psycopg2.connect(database_dsn)
-    with connection, connection.cursor() as cursor:
-        cursor.execute(
-            "SELECT count(*), count(DISTINCT device_id) FROM outbox JOIN reading USING (device_id) "
-            "WHERE reading.id = outbox.reading_id"
-        )
-        assert cursor.fetchone() == (1234, 10)
-    connection.close()
+    query = """SELECT count(*), count(DISTINCT device_id) FROM outbox JOIN reading USING (device_id)
+        WHERE reading.id = outbox.reading_id"""
+    assert sql.execute(database_dsn, query) == [(1234, 10)]
 
 
 def test_a_short_run(tmp_path: Path) -> None:

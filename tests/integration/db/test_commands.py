@@ -6,21 +6,11 @@ import re
 import subprocess
 from collections.abc import Callable
 
-import psycopg2
 import pytest
+from sql import execute
 
 pytestmark = pytest.mark.integration
 Command = Callable[..., "subprocess.CompletedProcess[str]"]
-
-
-def fetch(dsn: str, query: str) -> list[tuple[object, ...]]:
-    connection = psycopg2.connect(dsn)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(query)
-            return cursor.fetchall()
-    finally:
-        connection.close()
 
 
 def test_status_before_and_after_migrate(plantkeeper_db: Command, empty_dsn: str) -> None:
@@ -33,7 +23,7 @@ def test_status_before_and_after_migrate(plantkeeper_db: Command, empty_dsn: str
     after = plantkeeper_db("status", dsn=empty_dsn)
     assert (after.returncode, after.stdout.splitlines()[-1]) == (0, "pending: nothing")
     assert plantkeeper_db("migrate", dsn=empty_dsn).stdout == "applied: nothing, the schema is up to date\n"
-    tables = fetch(empty_dsn, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
+    tables = execute(empty_dsn, "SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY 1")
     named = {name for (name,) in tables if not re.fullmatch(r"reading_[0-9]{4}_[0-9]{2}", str(name))}
     assert named == {
         *("alembic_version", "dead_letter", "device", "forwarder", "lane", "outbox"),
@@ -45,7 +35,7 @@ def test_status_before_and_after_migrate(plantkeeper_db: Command, empty_dsn: str
 def test_seed_adds_what_is_missing(plantkeeper_db: Command, database_dsn: str) -> None:
     assert plantkeeper_db("seed", "--devices", "1-3", dsn=database_dsn).stdout == "added 3 of 3 devices\n"
     assert plantkeeper_db("seed", "--devices", "2-4", dsn=database_dsn).stdout == "added 1 of 3 devices\n"
-    assert fetch(database_dsn, "SELECT id FROM device ORDER BY id") == [(1,), (2,), (3,), (4,)]
+    assert execute(database_dsn, "SELECT id FROM device ORDER BY id") == [(1,), (2,), (3,), (4,)]
 
 
 def test_seed_before_migrate_says_what_to_do(plantkeeper_db: Command, empty_dsn: str) -> None:
@@ -72,10 +62,7 @@ def test_a_database_that_cannot_be_had_is_told_without_a_traceback(
 
 
 def test_a_newer_schema_is_left_alone(plantkeeper_db: Command, database_dsn: str) -> None:
-    connection = psycopg2.connect(database_dsn)
-    with connection, connection.cursor() as cursor:
-        cursor.execute("UPDATE alembic_version SET version_num = '9999'")
-    connection.close()
+    execute(database_dsn, "UPDATE alembic_version SET version_num = '9999'")
     done = plantkeeper_db("migrate", dsn=database_dsn)
     assert done.returncode == 2
     assert "revision '9999', which these migrations do not know" in done.stderr

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 
-import psycopg2
 import pytest
+import sql
 
 from plantkeeper_db.partitions import Month
 
@@ -18,17 +19,8 @@ THIS_MONTH = Month.of(datetime.now(UTC).date())
 
 
 @pytest.fixture
-def execute(database_dsn: str) -> Iterator[Execute]:
-    connection = psycopg2.connect(database_dsn)
-    connection.autocommit = True
-
-    def run(query: str, *arguments: object) -> list[tuple[object, ...]]:
-        with connection.cursor() as cursor:
-            cursor.execute(query, arguments)
-            return cursor.fetchall() if cursor.description else []
-
-    yield run
-    connection.close()
+def execute(database_dsn: str) -> Execute:
+    return partial(sql.execute, database_dsn)
 
 
 @pytest.fixture

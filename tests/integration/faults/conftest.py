@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import subprocess
-import tempfile
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import count
 from pathlib import Path
 
 import pytest
+from postgres_server import PlantkeeperDb, migrated_database, postgres_server
 
 from plantkeeper_hil.faults.report import FaultResult
 from plantkeeper_hil.faults.reporter import note
@@ -31,19 +30,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 @pytest.fixture(scope="session")
 def server() -> Iterator[Postgres]:
     """PostgreSQL, for faults to break; each mends it."""
-    with tempfile.TemporaryDirectory(prefix="plantkeeper-test-") as folder:
-        running = Postgres(Path(folder) / "pg", log_dir=Path(folder))
-        running.start()
+    with postgres_server() as running:
         yield running
-        running.stop()
 
 
 @pytest.fixture(scope="session")
-def migrated(server: Postgres, plantkeeper_db: Callable[..., subprocess.CompletedProcess[str]]) -> str:
-    """The name of a migrated database that others are copies of."""
-    done = plantkeeper_db("migrate", dsn=server.create_database("migrated"))
-    assert done.returncode == 0, done.stderr
-    return "migrated"
+def migrated(server: Postgres, plantkeeper_db: PlantkeeperDb) -> str:
+    return migrated_database(server, plantkeeper_db)
 
 
 @pytest.fixture

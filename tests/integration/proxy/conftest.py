@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 
-import psycopg2
 import pytest
+import sql
 
 from plantkeeper_hil.stack.clients import BackendClient, DatabaseClient
 from plantkeeper_hil.stack.service import Service, listening_socket, port_of
@@ -91,13 +92,4 @@ def database(database_dsn: str) -> Iterator[DatabaseClient]:
 
 @pytest.fixture
 def execute(database_dsn: str) -> Callable[[str], list[tuple[object, ...]]]:
-    def run(query: str) -> list[tuple[object, ...]]:
-        connection = psycopg2.connect(database_dsn)
-        try:
-            with connection, connection.cursor() as cursor:
-                cursor.execute(query)
-                return cursor.fetchall() if cursor.description else []
-        finally:
-            connection.close()
-
-    return run
+    return partial(sql.execute, database_dsn)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 from itertools import count
 from typing import Any, cast
 
-import psycopg2
 import pytest
+from sql import execute
 
 from plantkeeper_proxy.delivery import Delivered, Outcome, Reject, Retry, Waiting
 from plantkeeper_proxy.forward import Forwarder
@@ -63,31 +63,21 @@ def forwarder(dsn: str, backend: Backend, seed: int = 1, **options: Any) -> Forw
 
 def fill(dsn: str) -> dict[int, list[int]]:
     """Readings of all devices, interleaved."""
-    with psycopg2.connect(dsn) as connection, connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO outbox (reading_id, device_id) SELECT id, 1 + id %% %s FROM generate_series(1, %s) AS id",
-            (DEVICES, DEVICES * READINGS_EACH),
-        )
-    connection.close()
+    execute(
+        dsn,
+        "INSERT INTO outbox (reading_id, device_id) SELECT id, 1 + id %% %s FROM generate_series(1, %s) AS id",
+        DEVICES,
+        DEVICES * READINGS_EACH,
+    )
     expected: dict[int, list[int]] = {}
     for reading_id in range(1, DEVICES * READINGS_EACH + 1):
         expected.setdefault(1 + reading_id % DEVICES, []).append(reading_id)
     return expected
 
 
-def rows(dsn: str, query: str) -> list[tuple[Any, ...]]:
-    connection = psycopg2.connect(dsn)
-    try:
-        with connection.cursor() as cursor:
-            cursor.execute(query)
-            return cursor.fetchall()
-    finally:
-        connection.close()
-
-
 async def until_empty(dsn: str, deadline_s: float = 60.0) -> None:
     async with asyncio.timeout(deadline_s):
-        while await asyncio.to_thread(rows, dsn, "SELECT FROM outbox LIMIT 1"):
+        while await asyncio.to_thread(execute, dsn, "SELECT FROM outbox LIMIT 1"):
             await asyncio.sleep(0.02)
 
 
@@ -111,7 +101,7 @@ def test_all_arrive_once_and_in_order_one_at_a_time(database_dsn: str, replicas:
     asyncio.run(run())
     assert backend.effects == expected
     assert backend.most_at_once == 1
-    assert rows(database_dsn, "SELECT FROM lane WHERE claimed_until > now()") == []
+    assert execute(database_dsn, "SELECT FROM lane WHERE claimed_until > now()") == []
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -163,7 +153,7 @@ def test_one_device_that_is_refused_for_good_stops_no_other(database_dsn: str) -
         await task
 
     asyncio.run(run())
-    dead = rows(database_dsn, "SELECT reading_id, device_id, attempts FROM dead_letter ORDER BY 1")
+    dead = execute(database_dsn, "SELECT reading_id, device_id, attempts FROM dead_letter ORDER BY 1")
     assert sorted(dead) == sorted([(reading_id, 1, 2) for reading_id in expected[1]] + [(7, 3, 1)])
     del expected[1]
     expected[3].remove(7)
@@ -211,7 +201,7 @@ def test_what_is_delivered_while_the_database_is_away_is_not_sent_again(database
         nonlocal cuts
         if reading.reading_id % 40 == 0:
             cuts += 1
-            rows(
+            execute(
                 database_dsn,
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
                 " WHERE application_name = 'plantkeeper-forwarder' AND datname = current_database()",

@@ -10,8 +10,8 @@ from base64 import b64encode
 from collections.abc import Callable
 from pathlib import Path
 
-import psycopg2
 import pytest
+import sql
 
 from plantkeeper_hil.stack.clients import DatabaseClient
 from plantkeeper_proxy.vault import Vault
@@ -30,11 +30,8 @@ def golden(pytestconfig: pytest.Config) -> bytes:
 @pytest.fixture
 def key(database_dsn: str) -> None:
     """Device 7's first key, which signed the golden message."""
-    connection = psycopg2.connect(database_dsn)
-    with connection, connection.cursor() as cursor:
-        sealed = Vault([MASTER]).seal(7, 1, GOLDEN_SECRET, random=os.urandom)
-        cursor.execute("INSERT INTO device_key (device_id, number, secret) VALUES (7, 1, %s)", (sealed,))
-    connection.close()
+    sealed = Vault([MASTER]).seal(7, 1, GOLDEN_SECRET, random=os.urandom)
+    sql.execute(database_dsn, "INSERT INTO device_key (device_id, number, secret) VALUES (7, 1, %s)", sealed)
 
 
 @pytest.fixture

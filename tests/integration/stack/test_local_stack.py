@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
-import psycopg2
 import pytest
 import requests
+import sql
 
 from plantkeeper_hil.errors import StackError
 from plantkeeper_hil.run.day import wait_delivered
@@ -50,10 +50,7 @@ def test_a_reading_goes_through_and_nothing_is_left(tmp_path: Path) -> None:
         assert entry["body"] == {"id": 2, "temperature": 21.5, "humidity": 40}
         assert (entry["sensor_id"], entry["status"], entry["effect"]) == (2, 200, "applied")
         assert len(stack.database.readings()) == 1
-        with psycopg2.connect(stack.dsn) as connection, connection.cursor() as cursor:
-            cursor.execute("SELECT array_agg(id ORDER BY id) FROM device")
-            assert cursor.fetchone() == ([1, 2],)
-        connection.close()
+        assert sql.execute(stack.dsn, "SELECT id FROM device ORDER BY id") == [(1,), (2,)]
     assert alive(pids) == []
     assert not folder.exists()
     assert {log.name for log in (tmp_path / "logs").iterdir()} >= {"gateway.log", "postgres.log", "backend.log"}

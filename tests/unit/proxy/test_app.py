@@ -7,35 +7,16 @@ from typing import Any
 
 import pytest
 from flask.testing import FlaskClient
+from memory_store import MemoryStore
 
 from plantkeeper_proxy.app import create_app
 from plantkeeper_proxy.authenticity import Policy
 from plantkeeper_proxy.device_ranges import parse_ranges
-from plantkeeper_proxy.errors import StoreError
-from plantkeeper_proxy.ingest import Door, Outcome, Stored, Submission
+from plantkeeper_proxy.ingest import Door
 from plantkeeper_proxy.message import Reading
 from plantkeeper_proxy.rates import Rates
 
 EVERYBODY = Policy(parse_ranges("x", "1-2147483647"))
-
-
-class MemoryStore:
-    def __init__(self) -> None:
-        self.readings: list[Reading] = []
-        self.down: str | None = None
-
-    def store(self, submission: Submission) -> Outcome:
-        self.check()
-        reading = submission.reading
-        for known in self.readings:
-            if reading.key is not None and (known.device_id, known.key) == (reading.device_id, reading.key):
-                return Stored.REPEATED if known.values == reading.values else Stored.KEY_REUSED
-        self.readings.append(reading)
-        return Stored.NEW
-
-    def check(self) -> None:
-        if self.down:
-            raise StoreError(self.down)
 
 
 @pytest.fixture
