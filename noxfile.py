@@ -113,7 +113,7 @@ BENCHMARKS = {
     "loop": ("plantkeeper_hil.bench.loop", "bench", ()),
     "gateway": ("plantkeeper_hil.bench.gateway", "bench-gateway", ("gunicorn",)),
     "commit": ("plantkeeper_hil.bench.commit", "bench-gateway", ()),
-    "https": ("plantkeeper_hil.bench.https", "bench-gateway", ()),
+    "https": ("plantkeeper_hil.bench.https", "bench-gateway", ("aiohttp", "pycurl", "uvloop")),
 }
 
 

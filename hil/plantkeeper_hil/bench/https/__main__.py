@@ -23,11 +23,11 @@ from rich.table import Table
 
 from plantkeeper_hil.bench.gateway.errors import BenchError
 from plantkeeper_hil.bench.gateway.place import Site
-from plantkeeper_hil.bench.https import by_aiohttp, clients
+from plantkeeper_hil.bench.https import by_aiohttp, by_pycurl, clients
 from plantkeeper_hil.errors import HilError
 
 CONNECTIONS = (1, 4)
-AIOHTTP_CONNECTIONS = (1, 16)
+AT_ONCE = (1, 16)  # in one event loop
 Load = Callable[[], tuple[int, float]]
 
 
@@ -80,8 +80,9 @@ def all_loads(port: int, ca: Path, duration_s: float) -> list[tuple[str, int, Lo
     for name, client in clients.BLOCKING.items():
         if clients.present(name):
             found += [(name, n, partial(threads, client, port, ca, n, duration_s)) for n in CONNECTIONS]
-    if clients.present("aiohttp"):
-        found += [("aiohttp", n, partial(by_aiohttp.run, port, ca, n, duration_s, body)) for n in AIOHTTP_CONNECTIONS]
+    for name, run in (("aiohttp", by_aiohttp.run), ("pycurl", by_pycurl.run)):
+        if clients.present(name) and clients.present("uvloop"):
+            found += [(f"{name}, asyncio", n, partial(run, port, ca, n, duration_s, body)) for n in AT_ONCE]
     return found
 
 
