@@ -14,6 +14,7 @@ import psycopg2
 from plantkeeper_hil.errors import FaultRunError
 
 SLOTS_TIMEOUT_S = 20.0
+QUIET_S = 0.5
 CUT = """
 SELECT count(*) FROM (
     SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -62,14 +63,16 @@ def connections_exhausted(dsn: str, *, cut_others: bool) -> Iterator[int]:
         if cut_others:
             if not taken:
                 raise FaultRunError("others hold all connections already; nobody is left to cut them")
-            _cut(taken)
-            # a session that is being cut frees its place a moment later: keep taking until none came for a while
+            # Until nobody else holds a place: a session that is being cut frees its own a moment later, and
+            # whoever is quicker to it than we are is cut in turn.
             quiet_since_s = end_s = time.monotonic()
             end_s += SLOTS_TIMEOUT_S
-            while time.monotonic() < min(end_s, quiet_since_s + 0.5):
-                if _take_all(dsn, taken):
+            while time.monotonic() < quiet_since_s + QUIET_S:
+                if time.monotonic() > end_s:
+                    raise FaultRunError(f"others still came in after {SLOTS_TIMEOUT_S:g} s of cutting their sessions")
+                others_cut = _cut(taken)
+                if _take_all(dsn, taken) or others_cut:
                     quiet_since_s = time.monotonic()
-                    _cut(taken)
                 time.sleep(0.01)
         yield len(taken)
     finally:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import threading
+import time
 from pathlib import Path
 
 import psycopg2
@@ -58,5 +61,37 @@ def test_paused_exhausted_and_cut(server: Postgres) -> None:
         assert cut_sessions(execute) >= 1
         with pytest.raises(psycopg2.OperationalError), other.cursor() as cursor:
             cursor.execute("SELECT 1")
+    finally:
+        server.stop()
+
+
+def test_one_who_comes_back_at_once_is_kept_out_too(server: Postgres) -> None:
+    server.start()
+    try:
+        dsn = server.create_database()
+        answered: list[float] = []
+        stop = threading.Event()
+
+        def insist() -> None:
+            while not stop.is_set():
+                with contextlib.suppress(psycopg2.OperationalError), contextlib.closing(psycopg2.connect(dsn)) as ours:
+                    while not stop.is_set():
+                        ours.cursor().execute("SELECT 1")
+                        answered.append(time.monotonic())
+
+        insistent = [threading.Thread(target=insist) for _ in range(4)]
+        for thread in insistent:
+            thread.start()
+        try:
+            with connections_exhausted(dsn, cut_others=True):
+                shut_out_s = time.monotonic()
+                with pytest.raises(psycopg2.OperationalError, match="too many clients"):
+                    answer(dsn)
+                assert not [at_s for at_s in answered if at_s > shut_out_s]
+        finally:
+            stop.set()
+            for thread in insistent:
+                thread.join()
+        assert answered
     finally:
         server.stop()
