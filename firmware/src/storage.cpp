@@ -1,6 +1,7 @@
 #include "storage.h"
 
 #include <avr/eeprom.h>
+#include <string.h>
 
 #include "bootcount.h"
 
@@ -9,22 +10,34 @@ namespace {
 
 uint8_t *at(uint16_t address) { return reinterpret_cast<uint8_t *>(address); }
 
-const uint16_t CONFIG_AT = 0, BOOT_AT = 64, BOOT_STRIDE = 16;
+const uint16_t BOOT_AT = 64, BOOT_STRIDE = 16, CONFIG_AT = 128, CONFIG_STRIDE = 128;
+
+pk::ConfigPlace read_slots(pk::Config *config)
+{
+    uint8_t slots[pk::CONFIG_SLOTS][pk::CONFIG_BYTES];
+    for (uint8_t slot = 0; slot < pk::CONFIG_SLOTS; slot++)
+        eeprom_read_block(slots[slot], at(CONFIG_AT + slot * CONFIG_STRIDE), pk::CONFIG_BYTES);
+    return pk::newest_config(slots, config);
+}
 
 }  // namespace
 
-bool load_config(pk::Config *config)
-{
-    uint8_t record[pk::CONFIG_BYTES];
-    eeprom_read_block(record, at(CONFIG_AT), sizeof record);
-    return pk::decode_config(record, config);
-}
+bool load_config(pk::Config *config) { return read_slots(config).found; }
 
-void save_config(const pk::Config &config)
+bool save_config(const pk::Config &config)
 {
+    pk::Config newest;
+    const pk::ConfigPlace place = read_slots(&newest);
     uint8_t record[pk::CONFIG_BYTES];
-    pk::encode_config(config, record);
-    eeprom_update_block(record, at(CONFIG_AT), sizeof record);
+    pk::encode_config(config, place.next_generation, record);
+    uint8_t *slot = at(CONFIG_AT + place.next_slot * CONFIG_STRIDE);
+    // The first byte of the magic goes first and comes last: whenever power fails, this slot counts whole or not at all.
+    eeprom_update_byte(slot, 0xFF);
+    eeprom_update_block(record + 1, slot + 1, pk::CONFIG_BYTES - 1);
+    eeprom_update_byte(slot, record[0]);
+    uint8_t written[pk::CONFIG_BYTES];
+    eeprom_read_block(written, slot, sizeof written);
+    return memcmp(written, record, sizeof written) == 0;
 }
 
 uint32_t count_boot()

@@ -1,4 +1,4 @@
-// EEPROM: configuration record and boot counter (docs/architecture.md section 3).
+// EEPROM: configuration records and boot counter (docs/architecture.md section 3).
 #pragma once
 #include <stdint.h>
 
@@ -7,7 +7,8 @@
 namespace storage {
 
 bool load_config(pk::Config *config);
-void save_config(const pk::Config &config);
+// A power cut at any moment leaves the old or the new one. False where the EEPROM does not hold what was written.
+bool save_config(const pk::Config &config);
 // Counts this boot; the number is stored before it is returned, so that it never repeats.
 uint32_t count_boot();
 

@@ -126,7 +126,7 @@ bool begin(const pk::Config &config)
     clock::Counts deadline = clock::now() + clock::from_ms(COMMAND_MS);
     while (read8(MR, COMMON) & MR_RST)
         if (clock::reached(deadline)) return false;
-    if (read8(VERSIONR, COMMON) != VERSION) return false;
+    if (!is_present()) return false;
 
     uint8_t addresses[18];  // GAR, SUBR, SHAR, SIPR follow one another
     memcpy(addresses, config.router, 4);
@@ -138,6 +138,8 @@ bool begin(const pk::Config &config)
     write(RTR, COMMON, retry, sizeof retry);
     return true;
 }
+
+bool is_present() { return read8(VERSIONR, COMMON) == VERSION; }
 
 bool link_is_up() { return (read8(PHYCFGR, COMMON) & PHY_LINK) != 0; }
 

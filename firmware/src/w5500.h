@@ -11,6 +11,7 @@ enum Result { OK, NO_LINK, CONNECT_FAILED, TIMED_OUT, CLOSED };
 
 // Resets the chip and sets its addresses. False where no W5500 answers.
 bool begin(const pk::Config &config);
+bool is_present();
 bool link_is_up();
 // Each takes at most 2 s.
 Result connect(const uint8_t address[4], uint16_t port, uint16_t source_port);

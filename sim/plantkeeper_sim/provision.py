@@ -6,8 +6,10 @@ import struct
 from dataclasses import dataclass
 from ipaddress import IPv4Address
 
-RECORD = struct.Struct("<4si6s4s4s4s4sHHH")
-MAGIC = b"PKC1"
+RECORD = struct.Struct("<4sHi6s4s4s4s4sHHH32s")
+MAGIC = b"PKC2"
+RECORD_BYTES = RECORD.size + 2
+SLOTS_AT = (128, 256)
 EEPROM_BYTES = 1024
 MAX_ID = 2**31 - 1
 
@@ -57,10 +59,15 @@ def crc16(data: bytes) -> int:
     return crc
 
 
-def encode(config: BoardConfig) -> bytes:
-    """The record's 38 bytes."""
+def encode(config: BoardConfig, *, generation: int = 0) -> bytes:
+    """The record's 72 bytes.
+
+    Args:
+        generation: counts the records; of two whole ones the firmware takes the later.
+    """
     body = RECORD.pack(
         MAGIC,
+        generation,
         config.device_id,
         config.mac,
         config.address.packed,
@@ -70,10 +77,11 @@ def encode(config: BoardConfig) -> bytes:
         config.gateway_port,
         config.period_s,
         0,
+        bytes(32),
     )
     return body + crc16(body).to_bytes(2, "little")
 
 
 def eeprom_image(config: BoardConfig) -> bytes:
-    """A whole EEPROM, erased but for the record."""
-    return encode(config).ljust(EEPROM_BYTES, b"\xff")
+    """A whole EEPROM, erased but for the record in its first slot."""
+    return (b"\xff" * SLOTS_AT[0] + encode(config)).ljust(EEPROM_BYTES, b"\xff")

@@ -89,7 +89,7 @@ def test_the_boot_number_grows_with_every_reset(new_board: Callable[..., UnoBoar
     assert fields(again, "boot")[0]["boot"] == "3"
 
 
-@pytest.mark.parametrize("eeprom", [b"", eeprom_image(BoardConfig(7))[:20], bytes(1024)])
+@pytest.mark.parametrize("eeprom", [b"", eeprom_image(BoardConfig(7))[:150], bytes(1024)])
 def test_a_board_without_a_configuration_says_so_and_posts_nothing(
     new_board: Callable[..., UnoBoard], eeprom: bytes, scripted: Any
 ) -> None:

@@ -21,12 +21,8 @@ TextWriter &TextWriter::put(const char *text)
 
 TextWriter &TextWriter::flash(const char *text)
 {
-#ifdef __AVR__
-    for (char c; (c = static_cast<char>(pgm_read_byte(text))) != 0; text++) put(c);
+    for (char c; (c = flash_char(text)) != 0; text++) put(c);
     return *this;
-#else
-    return put(text);
-#endif
 }
 
 TextWriter &TextWriter::number(uint32_t value)

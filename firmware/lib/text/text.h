@@ -13,6 +13,16 @@
 
 namespace pk {
 
+// A character that PK_FLASH or PK_TEXT put into flash.
+inline char flash_char(const char *at)
+{
+#ifdef __AVR__
+    return static_cast<char>(pgm_read_byte(at));
+#else
+    return *at;
+#endif
+}
+
 class TextWriter {
 public:
     TextWriter(char *buffer, uint16_t size) : buffer_(buffer), size_(size), length_(0), overflowed_(false)

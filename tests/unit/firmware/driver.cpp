@@ -2,6 +2,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <iostream>
 #include <sstream>
@@ -12,10 +13,14 @@
 #include "config.h"
 #include "crc16.h"
 #include "dht11_frame.h"
+#include "error_queue.h"
+#include "grammar.h"
 #include "http_answer.h"
+#include "line_reader.h"
 #include "message.h"
 #include "queue.h"
 #include "scales.h"
+#include "settings.h"
 #include "text.h"
 
 namespace {
@@ -59,10 +64,85 @@ std::string config(std::istringstream &words)
 {
     Bytes record = bytes(words);
     pk::Config read;
-    if (!pk::decode_config(record.data(), &read)) return "refused";
+    uint16_t generation;
+    if (!pk::decode_config(record.data(), &read, &generation)) return "refused";
     uint8_t again[pk::CONFIG_BYTES];
-    pk::encode_config(read, again);
+    pk::encode_config(read, generation, again);
     return to_hex(again, sizeof again);
+}
+
+std::string config_slots(std::istringstream &words)
+{
+    uint8_t slots[pk::CONFIG_SLOTS][pk::CONFIG_BYTES];
+    for (size_t slot = 0; slot < pk::CONFIG_SLOTS; slot++) {
+        Bytes record = bytes(words);
+        for (size_t i = 0; i < pk::CONFIG_BYTES; i++) slots[slot][i] = record[i];
+    }
+    pk::Config read = pk::default_config();
+    pk::ConfigPlace place = pk::newest_config(slots, &read);
+    std::ostringstream out;
+    out << (place.found ? read.id : 0) << ' ' << int(place.next_slot) << ' ' << place.next_generation;
+    return out.str();
+}
+
+// Carries out CONF:… lines, separated by `|`, on the default configuration.
+std::string configure(std::istringstream &words)
+{
+    std::string all, line, out;
+    std::getline(words, all);
+    std::istringstream lines(all);
+    pk::Config changed = pk::default_config();
+    while (std::getline(lines, line, '|')) {
+        char buffer[32];
+        pk::TextWriter reply(buffer, sizeof buffer);
+        pk::Line parsed = pk::parse_line(line.c_str());
+        out += std::to_string(parsed.header == pk::HEADER_UNDEFINED ? pk::ERROR_UNDEFINED_HEADER
+                                                                    : pk::configure(parsed, &changed, reply));
+        out += std::string(" ") + reply.text() + "|";
+    }
+    uint8_t record[pk::CONFIG_BYTES];
+    pk::encode_config(changed, 0, record);
+    return out + to_hex(record, sizeof record);
+}
+
+std::string parse(std::istringstream &words)
+{
+    Bytes given = bytes(words);
+    std::string text(given.begin(), given.end());
+    pk::Line line = pk::parse_line(text.c_str());
+    return std::to_string(line.header) + (line.query ? " query " : " command ") +
+           to_hex(line.parameters, strlen(line.parameters));
+}
+
+std::string lines(std::istringstream &words)
+{
+    pk::LineReader reader;
+    std::string out;
+    for (uint8_t byte : bytes(words)) {
+        pk::LineReader::State state = reader.feed(static_cast<char>(byte));
+        if (state == pk::LineReader::OVERRUN) out += "overrun|";
+        if (state == pk::LineReader::COMPLETE) out += to_hex(reader.text(), strlen(reader.text())) + "|";
+    }
+    return out;
+}
+
+std::string errors(std::istringstream &words)
+{
+    pk::ErrorQueue queue;
+    std::string out;
+    for (std::string word; words >> word;) {
+        if (word == "pop") {
+            char buffer[40];
+            pk::TextWriter text(buffer, sizeof buffer);
+            pk::write_error(text, queue.pop());
+            out += std::string(buffer) + "|";
+        } else if (word == "clear") {
+            queue.clear();
+        } else {
+            queue.push(static_cast<pk::Error>(strtol(word.c_str(), NULL, 10)));
+        }
+    }
+    return out;
 }
 
 std::string boot(std::istringstream &words)
@@ -175,9 +255,14 @@ std::string answer_to(const std::string &line)
     }
     if (name == "default_config") {
         uint8_t record[pk::CONFIG_BYTES];
-        pk::encode_config(pk::default_config(), record);
+        pk::encode_config(pk::default_config(), 0, record);
         return to_hex(record, sizeof record);
     }
+    if (name == "config_slots") return config_slots(words);
+    if (name == "configure") return configure(words);
+    if (name == "parse") return parse(words);
+    if (name == "lines") return lines(words);
+    if (name == "errors") return errors(words);
     if (name == "config") return config(words);
     if (name == "boot") return boot(words);
     if (name == "dht11") return dht11(words);

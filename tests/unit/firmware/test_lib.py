@@ -42,40 +42,64 @@ configs = st.builds(
 )
 
 
-@given(configs)
-def test_the_record_of_the_simulator_is_read_and_written_alike(ask: Ask, config: BoardConfig) -> None:
-    record = encode(config)
+@given(configs, uint16)
+def test_the_record_of_the_simulator_is_read_and_written_alike(ask: Ask, config: BoardConfig, generation: int) -> None:
+    record = encode(config, generation=generation)
     assert ask(f"config {record.hex()}") == record.hex()
 
 
-@given(configs, st.integers(0, 37), st.integers(1, 255))
+@given(configs, st.integers(0, 71), st.integers(1, 255))
 def test_a_record_with_a_wrong_byte_is_refused(ask: Ask, config: BoardConfig, at: int, change: int) -> None:
     record = bytearray(encode(config))
     record[at] ^= change
     assert ask(f"config {record.hex()}") == "refused"
 
 
-@given(configs, st.sampled_from([(4, 4), (30, 2), (32, 2)]), uint16)
+@given(configs, st.sampled_from([(6, 4), (32, 2), (34, 2)]), uint16)
 def test_values_that_cannot_be_used_are_refused(
     ask: Ask, config: BoardConfig, field: tuple[int, int], period: int
 ) -> None:
     at, length = field
-    value = period if at == 32 else 0
-    assume(at != 32 or period < 4 or period % 4)
-    record = bytearray(encode(config)[:36])
+    value = period if at == 34 else 0
+    assume(at != 34 or period < 4 or period % 4)
+    record = bytearray(encode(config)[:70])
     record[at : at + length] = value.to_bytes(length, "little")
     sealed = bytes(record) + binascii.crc_hqx(bytes(record), 0xFFFF).to_bytes(2, "little")
     assert ask(f"config {sealed.hex()}") == "refused"
 
 
 def test_an_erased_eeprom_is_refused(ask: Ask) -> None:
-    assert ask(f"config {'ff' * 38}") == "refused"
+    assert ask(f"config {'ff' * 72}") == "refused"
 
 
 def test_defaults_are_the_simulators(ask: Ask) -> None:
     ours, simulators = bytes.fromhex(ask("default_config")), encode(BoardConfig(7))
-    assert ours[14:36] == simulators[14:36]
-    assert ours[4:8] == bytes(4)
+    assert ours[16:70] == simulators[16:70]
+    assert ours[6:10] == bytes(4)
+
+
+@given(uint16, st.integers(1, 2**15 - 1), st.booleans())
+def test_of_two_records_the_later_counts_and_the_next_goes_over_the_other(
+    ask: Ask, generation: int, ahead: int, swapped: bool
+) -> None:
+    older = encode(BoardConfig(1), generation=generation)
+    newer = encode(BoardConfig(2), generation=(generation + ahead) % 2**16)
+    slots = (newer, older) if swapped else (older, newer)
+    next_generation = (generation + ahead + 1) % 2**16
+    assert ask(f"config_slots {slots[0].hex()} {slots[1].hex()}") == f"2 {int(swapped)} {next_generation}"
+
+
+@given(uint16, st.integers(0, 71), st.integers(1, 255), st.integers(0, 1))
+def test_a_torn_record_is_passed_over(ask: Ask, generation: int, at: int, change: int, slot: int) -> None:
+    whole, torn = encode(BoardConfig(1), generation=generation), bytearray(encode(BoardConfig(2)))
+    torn[at] ^= change
+    slots = [bytes(torn), bytes(torn)]
+    slots[slot] = whole
+    assert ask(f"config_slots {slots[0].hex()} {slots[1].hex()}") == f"1 {1 - slot} {(generation + 1) % 2**16}"
+
+
+def test_without_a_record_the_first_slot_is_next(ask: Ask) -> None:
+    assert ask(f"config_slots {'ff' * 72} {'ff' * 72}") == "0 0 0"
 
 
 # ---- boot counter ------------------------------------------------------------------------------------------

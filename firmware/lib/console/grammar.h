@@ -1,0 +1,45 @@
+// SCPI's grammar as far as the console needs it: headers in short or long form, and parameters (docs/console.md).
+// Ref: SCPI-1999 volume 1, chapters 5 and 6; IEEE 488.2 section 7.
+#pragma once
+#include <stdint.h>
+
+namespace pk {
+
+// In the order of the table in grammar.cpp.
+enum Header {
+    HEADER_IDN,
+    HEADER_RST,
+    HEADER_TST,
+    HEADER_CLS,
+    HEADER_ERROR,
+    HEADER_ERROR_NEXT,
+    HEADER_READ,
+    HEADER_POST,
+    HEADER_STAT,
+    HEADER_ID,
+    HEADER_ADDRESS,
+    HEADER_ROUTER,
+    HEADER_MASK,
+    HEADER_GATEWAY,
+    HEADER_PORT,
+    HEADER_PERIOD,
+    HEADER_KEY,
+    HEADER_SAVE,
+    HEADER_LOAD_DEFAULT,
+    HEADER_UNDEFINED
+};
+
+struct Line {
+    Header header;
+    bool query;
+    const char *parameters;  // without leading blanks; "" where there are none
+};
+
+Line parse_line(const char *text);
+
+// Each reads one parameter and moves *text behind it and the comma after it, if there is one. False where it is none.
+bool parse_number(const char **text, uint32_t *value);
+bool parse_address(const char **text, uint8_t address[4]);
+bool parse_hex(const char **text, uint8_t *bytes, uint8_t count);
+
+}  // namespace pk

@@ -1,0 +1,142 @@
+#include "console.h"
+
+#include <Arduino.h>
+#include <avr/wdt.h>
+
+#include "clock.h"
+#include "identity.h"
+#include "line_reader.h"
+#include "message.h"
+#include "sampler.h"
+#include "settings.h"
+#include "station.h"
+#include "storage.h"
+#include "w5500.h"
+
+namespace console {
+namespace {
+
+const uint8_t REPLY_BYTES = 96;
+const uint8_t TEST_W5500 = 0x08;  // beside the sensors' bits, which sampler::test gives
+// SCPI's "not a number" (volume 1, section 7.2.1.5): a sensor failed
+const char NOT_A_NUMBER[] PROGMEM = "9.91E37,9.91E37,9.91E37";
+
+pk::LineReader reader;
+pk::ErrorQueue errors;
+pk::Config staged;
+bool is_configured;
+uint32_t boot;
+
+// A reset as from the button: the watchdog bites after 16 ms.
+void restart()
+{
+    Serial.flush();
+    wdt_enable(WDTO_15MS);
+    for (;;) {
+    }
+}
+
+void self_test(pk::TextWriter &reply)
+{
+    uint8_t failed = sampler::test();
+    if (is_configured && !w5500::is_present()) failed |= TEST_W5500;
+    if (failed) errors.push(pk::ERROR_SELF_TEST);
+    reply.number(failed);
+}
+
+void measure(pk::TextWriter &reply)
+{
+    pk::Reading reading;
+    if (!sampler::take(&reading)) {
+        errors.push(pk::ERROR_HARDWARE);
+        reply.flash(NOT_A_NUMBER);
+        return;
+    }
+    reply.tenths(reading.temperature_tenths).put(',').number(reading.humidity).put(',').number(reading.light);
+}
+
+void post(pk::TextWriter &reply)
+{
+    uint32_t seq;
+    uint16_t status;
+    if (!is_configured) {
+        errors.push(pk::ERROR_SETTINGS_CONFLICT);
+        reply.flash(PSTR("0-0,0"));
+    } else if (!station::post_now(&seq, &status)) {
+        errors.push(pk::ERROR_HARDWARE);
+        reply.flash(PSTR("0-0,0"));
+    } else {
+        pk::write_key(reply, boot, seq);
+        reply.put(',').number(status);
+    }
+}
+
+void tell_state(pk::TextWriter &reply)
+{
+    const station::Counts &counts = station::counts();
+    reply.number(boot).put(',').number(counts.taken).put(',').number(counts.delivered).put(',').number(counts.dropped);
+    reply.put(',').number(station::waiting()).put(',').number(clock::ticks() * clock::SECONDS_PER_TICK);
+}
+
+pk::Error save()
+{
+    if (!pk::is_usable(staged)) return pk::ERROR_SETTINGS_CONFLICT;
+    return storage::save_config(staged) ? pk::ERROR_NONE : pk::ERROR_STORAGE;
+}
+
+pk::Error carry_out(const pk::Line &line, pk::TextWriter &reply)
+{
+    if (line.header == pk::HEADER_UNDEFINED) return pk::ERROR_UNDEFINED_HEADER;
+    if (line.header >= pk::HEADER_ID && line.header <= pk::HEADER_KEY) return pk::configure(line, &staged, reply);
+    if (*line.parameters) return pk::ERROR_PARAMETER_NOT_ALLOWED;
+    switch (line.header) {
+    case pk::HEADER_IDN: identity::write(reply, is_configured ? staged.id : 0); break;
+    case pk::HEADER_RST: restart(); break;
+    case pk::HEADER_TST: self_test(reply); break;
+    case pk::HEADER_CLS: errors.clear(); break;
+    case pk::HEADER_ERROR:
+    case pk::HEADER_ERROR_NEXT: pk::write_error(reply, errors.pop()); break;
+    case pk::HEADER_READ: measure(reply); break;
+    case pk::HEADER_POST: post(reply); break;
+    case pk::HEADER_STAT: tell_state(reply); break;
+    case pk::HEADER_SAVE: return save();
+    case pk::HEADER_LOAD_DEFAULT: staged = pk::default_config(); break;
+    default: break;
+    }
+    return pk::ERROR_NONE;
+}
+
+void execute(const char *text)
+{
+    char buffer[REPLY_BYTES];
+    pk::TextWriter reply(buffer, sizeof buffer);
+    const pk::Error error = carry_out(pk::parse_line(text), reply);
+    if (error != pk::ERROR_NONE) errors.push(error);
+    if (!reply.length()) return;
+    reply.put('\r').put('\n');
+    Serial.write(reinterpret_cast<const uint8_t *>(reply.text()), reply.length());
+}
+
+}  // namespace
+
+void begin(const pk::Config &config, bool configured, uint32_t boot_number)
+{
+    staged = config;
+    is_configured = configured;
+    boot = boot_number;
+}
+
+bool is_waiting() { return Serial.available() > 0; }
+
+void poll()
+{
+    while (is_waiting()) {
+        switch (reader.feed(static_cast<char>(Serial.read()))) {
+        case pk::LineReader::COMPLETE: execute(reader.text()); break;
+        case pk::LineReader::OVERRUN: errors.push(pk::ERROR_INPUT_OVERRUN); break;
+        default: break;
+        }
+    }
+}
+
+}  // namespace console

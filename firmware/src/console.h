@@ -1,0 +1,14 @@
+// The console: a SCPI subset on the serial port (docs/console.md).
+#pragma once
+#include "config.h"
+
+namespace console {
+
+// `config` is what the board runs with; the console changes a copy, which CONF:SAVE stores for the next start.
+void begin(const pk::Config &config, bool configured, uint32_t boot);
+// Whether characters wait.
+bool is_waiting();
+// Takes the characters that wait, and carries out the lines that they end.
+void poll();
+
+}  // namespace console
