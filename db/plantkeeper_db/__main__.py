@@ -14,6 +14,7 @@ from plantkeeper_db import partitions, schema
 from plantkeeper_db.connection import connect
 from plantkeeper_db.devices import parse_devices
 from plantkeeper_db.errors import DatabaseCommandError, UsageError
+from plantkeeper_db.phases import PHASES
 from plantkeeper_db.seed import seed
 
 DSN_VARIABLE = "PLANTKEEPER_DATABASE_DSN"
@@ -37,7 +38,10 @@ def _parser() -> argparse.ArgumentParser:
     common.add_argument("--dsn", help=f"connection string or URL of the database (default: {DSN_VARIABLE})")
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("status", parents=[common], help="say which revision the schema has; status 3: not the newest")
-    commands.add_parser("migrate", parents=[common], help="bring the schema up to date")
+    migrating = commands.add_parser("migrate", parents=[common], help="bring the schema up to date")
+    migrating.add_argument(
+        "--phase", choices=PHASES, help="only what goes before (pre), or after, the new gateways (post)"
+    )
     ahead = commands.add_parser("partitions", parents=[common], help="make the coming months' partitions of readings")
     ahead.add_argument("--ahead", type=_months, default=12, help="months after this one (default 12)")
     retention = commands.add_parser("retention", parents=[common], help="drop old months of readings")
@@ -66,8 +70,7 @@ def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
             case "status":
                 return _status(connection)
             case "migrate":
-                before = schema.migrate(connection)
-                print(f"applied: {', '.join(before.pending) or 'nothing, the schema is up to date'}")
+                _migrate(connection, options.phase)
             case "partitions":
                 made = partitions.make_ahead(connection, today=datetime.now(UTC).date(), months=options.ahead)
                 print(f"made: {', '.join(made) or 'nothing, all are there'}")
@@ -78,11 +81,17 @@ def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     return 0
 
 
+def _migrate(connection: Connection, phase: str | None) -> None:
+    applied = schema.migrate(connection, phase=phase)
+    nothing = "nothing, the schema is up to date" if phase is None else f"nothing, no {phase} migration is pending"
+    print(f"applied: {', '.join(applied) or nothing}")
+
+
 def _status(connection: Connection) -> int:
     now = schema.status(connection)
     print(f"schema revision: {now.current or 'none'}")
     print(f"newest revision: {now.head}")
-    print(f"pending: {', '.join(now.pending) or 'nothing'}")
+    print(f"pending: {', '.join(f'{one.revision} ({one.phase})' for one in now.pending) or 'nothing'}")
     return 0 if now.up_to_date else PENDING_STATUS
 
 

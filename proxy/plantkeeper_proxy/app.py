@@ -30,8 +30,8 @@ class Store(Protocol):
     def store(self, submission: ingest.Submission) -> ingest.Outcome:
         """Commit a reading."""
 
-    def check(self) -> None:
-        """Raise StoreError where readings cannot be taken."""
+    def check(self) -> str | None:
+        """Raise StoreError where readings cannot be taken; else the schema's revision, as far as it is known."""
 
 
 def create_app(store: Store, door: ingest.Door, operations: Operations | None = None) -> Flask:

@@ -13,15 +13,17 @@ from plantkeeper_proxy.errors import SchemaError, StoreError
 from plantkeeper_proxy.schema import REVISION
 
 FIGURES_AGE_S = 3.0  # the backlog is counted row by row: not more often than this
+DEVICES_AGE_S = 30.0  # each known device is looked up: less often still
 CHECK_AGE_S = 0.5  # nor is a database that hangs asked by everybody
 WAIT_S = 2.0
+DEVICE_SILENT_S = 1800.0  # boards post every 5 minutes: six readings that did not come
 
 
 class Checked(Protocol):
     """What can be asked whether readings can be taken."""
 
-    def check(self) -> None:
-        """Raise StoreError where they cannot."""
+    def check(self) -> str | None:
+        """Raise StoreError where they cannot; else the schema's revision, as far as it is known."""
 
 
 class Source(Checked, Protocol):
@@ -58,6 +60,8 @@ class Figures:
         forwarders: heard of within a day.
         default_used: readings fell into the default partition.
         next_month_missing: next month's partition is not made yet.
+        devices_known: devices that an operator made known.
+        devices_silent: those of them that sent nothing for `device_silent_s`.
     """
 
     backlog: int = 0
@@ -66,6 +70,8 @@ class Figures:
     forwarders: Sequence[ForwarderFacts] = field(default=())
     default_used: bool = False
     next_month_missing: bool = False
+    devices_known: int = 0
+    devices_silent: int = 0
 
 
 @dataclass(frozen=True)
@@ -90,12 +96,12 @@ class Facts:
 def checked(source: Checked) -> Facts:
     """Whether readings can be taken, and nothing more."""
     try:
-        source.check()
+        revision = source.check()
     except SchemaError as error:
         return Facts(error=str(error), revision=error.found)
     except StoreError as error:
         return Facts(error=str(error), database_up=False)
-    return Facts(revision=REVISION)
+    return Facts(revision=revision or REVISION)
 
 
 class FactsReader:
@@ -103,11 +109,20 @@ class FactsReader:
 
     Args:
         source: the database; of its own, so that no board waits for somebody's curiosity.
+        device_silent_s: a known device that sent nothing for so long counts as silent.
         monotonic_s: clock.
     """
 
-    def __init__(self, source: Source, *, monotonic_s: Callable[[], float] = time.monotonic) -> None:
-        self._source, self._monotonic_s = source, monotonic_s
+    def __init__(
+        self,
+        source: Source,
+        *,
+        device_silent_s: float = DEVICE_SILENT_S,
+        monotonic_s: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._source, self._device_silent_s, self._monotonic_s = source, device_silent_s, monotonic_s
+        self._devices = (0, 0)
+        self._devices_read_s = float("-inf")
         self._lock = threading.Lock()
         self._facts = Facts()
         self._checked_s = self._read_s = float("-inf")
@@ -146,6 +161,11 @@ class FactsReader:
         [(backlog, oldest_age_s)] = self._source.query("backlog")
         [(dead_letters,)] = self._source.query("dead_letter_count")
         [(default_used, next_month_missing)] = self._source.query("partitions")
+        now_s = self._monotonic_s()
+        if now_s - self._devices_read_s >= DEVICES_AGE_S:
+            [self._devices] = self._source.query("devices", {"silent_s": self._device_silent_s})
+            self._devices_read_s = now_s
+        devices_known, devices_silent = self._devices
         return Figures(
             backlog=backlog,
             oldest_age_s=oldest_age_s,
@@ -153,4 +173,6 @@ class FactsReader:
             forwarders=tuple(ForwarderFacts(*row) for row in self._source.query("forwarders")),
             default_used=default_used,
             next_month_missing=next_month_missing,
+            devices_known=devices_known,
+            devices_silent=devices_silent,
         )

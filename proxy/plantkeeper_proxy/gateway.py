@@ -27,12 +27,15 @@ from plantkeeper_proxy.ingest import Stored
 from plantkeeper_proxy.observer import Observer
 from plantkeeper_proxy.request_id import HEADER as ID_HEADER
 from plantkeeper_proxy.request_id import sent_id
+from plantkeeper_proxy.trusted_proxies import HEADER as FORWARDED_FOR
+from plantkeeper_proxy.trusted_proxies import TrustedProxies
 
 FLASK_THREADS = 2
 ID_KEY = ID_HEADER.lower()
 FLASK_WAITING = 64  # requests that may wait for a thread; one more is answered 503
 # the gateway's own business, or that of the connection to it (RFC 9110 section 7.6.1)
 NOT_PASSED_ON = frozenset({"content-length", "connection", "transfer-encoding", "expect", "upgrade"})
+NO_PROXIES = TrustedProxies()
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 log = logging.getLogger(__name__)
 
@@ -46,6 +49,7 @@ class Gateway:
         door: decides which readings are taken.
         observer: sees the hot route's answers; the Flask application sees to its own.
         waiting: requests for the application that may wait for a thread.
+        trusted_proxies: whose word about a sender's address is taken.
     """
 
     def __init__(
@@ -56,14 +60,17 @@ class Gateway:
         observer: Observer | None = None,
         *,
         waiting: int = FLASK_WAITING,
+        trusted_proxies: TrustedProxies = NO_PROXIES,
     ) -> None:
         self._batcher, self._others, self._door = batcher, others, door
-        self._observer = observer or Observer()
+        self._observer, self._trusted_proxies = observer or Observer(), trusted_proxies
         self._threads = ThreadPoolExecutor(FLASK_THREADS, thread_name_prefix="flask")
         self._most, self._asked = FLASK_THREADS + waiting, 0
 
     def __call__(self, request: Request, respond: Respond, /) -> None:
         """Answer a request, now or later."""
+        if self._trusted_proxies:
+            request.address = self._trusted_proxies.sender(request.address, request.headers.get(FORWARDED_FOR))
         if request.method == "POST" and request.target.partition("?")[0] == ingest.PATH:
             self._take(request, respond)
         elif request.method == "GET" and request.target == health.PATH:  # waits for no thread, nor for the database

@@ -49,6 +49,10 @@ FAMILIES: dict[str, Family] = {
     "plantkeeper_dead_letters": Family(GaugeMetricFamily, (), "Readings that the backend refused for good, kept"),
     "plantkeeper_default_partition_used": Family(GaugeMetricFamily, (), "1 where readings fell into `reading_default`"),
     "plantkeeper_next_partition_missing": Family(GaugeMetricFamily, (), "1 where next month has no partition yet"),
+    "plantkeeper_devices_known": Family(GaugeMetricFamily, (), "Devices that were made known (`plantkeeper-db seed`)"),
+    "plantkeeper_devices_silent": Family(
+        GaugeMetricFamily, (), "Known devices that sent nothing for `PLANTKEEPER_DEVICE_SILENT_S`"
+    ),
     "plantkeeper_forwarder_delivered_total": Family(
         CounterMetricFamily, ("forwarder",), "Readings that the backend took"
     ),
@@ -130,6 +134,8 @@ def put_facts(families: Families, facts: Facts) -> None:
     families.put("plantkeeper_dead_letters", facts.figures.dead_letters)
     families.put("plantkeeper_default_partition_used", facts.figures.default_used)
     families.put("plantkeeper_next_partition_missing", facts.figures.next_month_missing)
+    families.put("plantkeeper_devices_known", facts.figures.devices_known)
+    families.put("plantkeeper_devices_silent", facts.figures.devices_silent)
     there = [forwarder for forwarder in facts.figures.forwarders if forwarder.silent_s <= THERE_S]
     families.put("plantkeeper_certificate_ok", not any("certificate" in forwarder.alarms for forwarder in there))
     for forwarder in facts.figures.forwarders:

@@ -62,7 +62,9 @@ WHERE reading_key.device_id = %(device_id)s::integer AND reading_key.idempotency
 SELECT set_config('synchronous_commit', 'on', false) WHERE current_setting('synchronous_commit') = 'off';
 
 -- name: revision
-SELECT version_num FROM alembic_version;
+-- The schema's revision, and the oldest that a gateway may need to work on it: `plantkeeper-db migrate` notes it there.
+SELECT version_num, substring(obj_description('alembic_version'::regclass, 'pg_class') FROM '^works since (.+)$')
+FROM alembic_version;
 
 -- name: listen
 LISTEN outbox;
@@ -195,6 +197,18 @@ WHERE seen_at > now() - interval '1 day' ORDER BY name;
 -- Whether readings fell into the default partition, and whether next month (UTC) has none of its own.
 SELECT EXISTS (SELECT FROM reading_default),
     to_regclass('reading_' || to_char(now() AT TIME ZONE 'UTC' + interval '1 month', 'YYYY_MM')) IS NULL;
+
+-- name: devices
+-- How many devices were made known, and how many of them sent nothing for `silent_s` seconds. For each of them one look
+-- into the index of this month's partition, and of those that the period reaches back to; later months are left out. Of
+-- the first 20 000 devices only, so that it stays below half a second whatever was made known.
+SELECT count(*), count(*) FILTER (WHERE last.received_at IS NULL)
+FROM (SELECT id FROM device ORDER BY id LIMIT 20000) AS device LEFT JOIN LATERAL (
+    SELECT received_at FROM reading
+    WHERE reading.device_id = device.id AND received_at > now() - %(silent_s)s::float8 * interval '1 second'
+        AND received_at < now() + interval '1 minute'
+    ORDER BY id DESC LIMIT 1
+) AS last ON true;
 
 -- name: status_devices
 -- Devices from an id on, in order, with their last reading, what waits, what the backend refused, and one quantity of

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Sequence
+from typing import NoReturn
 
 import psycopg2
 
@@ -12,22 +13,25 @@ from plantkeeper_proxy.database import Row, connect
 from plantkeeper_proxy.errors import SchemaError, StoreError
 from plantkeeper_proxy.queries import queries
 
-REVISION = "0004"  # of the schema that gateway and forwarder need
+REVISION = "0004"  # of the schema that gateway and forwarder need at least: the newest `pre` migration of a release
 WAIT_S = 5.0
 RETRY_S = 1.0
 TELL_EVERY_S = 60.0
 log = logging.getLogger(__name__)
 
 
-def judge_revision(rows: Sequence[Row]) -> None:
-    """Make sure that the rows of the query `revision` name the schema that is needed.
+def judge_revision(rows: Sequence[Row]) -> str:
+    """Make sure that the rows of the query `revision` name a schema that this program works on.
+
+    Returns:
+        The revision: the one that is needed, or a later one that leaves in place what we need.
 
     Raises:
         SchemaError: they do not; says what to do.
     """
-    found = str(rows[0][0]) if rows else None
-    if found == REVISION:
-        return
+    found, since = (str(rows[0][0]), rows[0][1]) if rows else (None, None)
+    if found is not None and (found == REVISION or (since is not None and str(since) <= REVISION < found)):
+        return found
     if found is not None and found > REVISION:
         remedy = f"install the gateway that belongs to it, or restore the database of before {found}"
     else:
@@ -37,7 +41,7 @@ def judge_revision(rows: Sequence[Row]) -> None:
     )
 
 
-def judge_failure(error: StoreError) -> None:
+def judge_failure(error: StoreError) -> NoReturn:
     """What a failed query `revision` means.
 
     Raises:

@@ -124,12 +124,13 @@ async def _serve(settings: GatewaySettings, listen_fd: int | None) -> None:
     door = Door(rates, policy(settings.signatures, settings.legacy_devices))
     operations = Operations(
         observer=observer,
-        reader=FactsReader(asked),
+        reader=FactsReader(asked, device_silent_s=settings.device_silent_s),
         limits=Limits(REVISION, settings.backlog_alarm_s, settings.forwarder_silent_s),
         status_token=settings.status_token,
         open_connections=lambda: len(connections.open),
     )
-    gateway = Gateway(batcher, create_app(others, door, operations), door, observer)
+    application = create_app(others, door, operations)
+    gateway = Gateway(batcher, application, door, observer, trusted_proxies=settings.trusted_proxies)
     connections = Connections(
         gateway,
         limits=_limits(settings.connections),

@@ -24,6 +24,7 @@ from plantkeeper_proxy.setting import (
     visible_ascii,
     whole,
 )
+from plantkeeper_proxy.trusted_proxies import TrustedProxies, parse_networks
 
 SERVE, FORWARD = "serve", "forward"
 BOTH = (SERVE, FORWARD)
@@ -69,6 +70,15 @@ RATE_DEVICE_PER_MINUTE = Setting(
 RATE_ADDRESS_PER_SECOND = Setting(
     "RATE_ADDRESS_PER_SECOND", (SERVE,), "requests a second", whole(0, 1_000_000), "0…1000000, 0 being no limit",
     "Requests that one address may send; off, since all boards behind one NAT share an address", 0,
+)  # fmt: skip
+TRUSTED_PROXIES = Setting(
+    "TRUSTED_PROXIES", (SERVE,), "networks, such as 172.16.0.0/12",
+    lambda text: parse_networks("PLANTKEEPER_TRUSTED_PROXIES", text), "networks such as 172.16.0.0/12,fd00::/8",
+    "Proxies whose `X-Forwarded-For` says who sends; whoever is in none of them is the sender", TrustedProxies(),
+)  # fmt: skip
+DEVICE_SILENT_S = Setting(
+    "DEVICE_SILENT_S", (SERVE,), "s", whole(60, 31_536_000), "60…31536000",
+    "A known device that sent nothing for so long counts in `plantkeeper_devices_silent`", 1_800,
 )  # fmt: skip
 BACKLOG_ALARM_S = Setting(
     "BACKLOG_ALARM_S", (SERVE,), "s", whole(1, 31_536_000), "1…31536000",
@@ -118,9 +128,9 @@ LOG_FORMAT = Setting(
 
 SETTINGS: tuple[Setting[Any], ...] = (
     DATABASE_DSN, LISTEN_HOST, LISTEN_PORT, GATEWAY_CONNECTIONS, SIGNATURES, LEGACY_DEVICES, MASTER_KEY, STATUS_TOKEN,
-    RATE_DEVICE_PER_MINUTE, RATE_ADDRESS_PER_SECOND, BACKLOG_ALARM_S, FORWARDER_SILENT_S, BACKEND_URL, BACKEND_CA,
-    BACKEND_CLIENT_CERT, BACKEND_TOKEN, BACKEND_TIMEOUT_S, BACKEND_CONNECTIONS, UNKNOWN_SENSOR_ATTEMPTS, LOG_LEVEL,
-    LOG_FORMAT,
+    RATE_DEVICE_PER_MINUTE, RATE_ADDRESS_PER_SECOND, TRUSTED_PROXIES, DEVICE_SILENT_S, BACKLOG_ALARM_S,
+    FORWARDER_SILENT_S, BACKEND_URL, BACKEND_CA, BACKEND_CLIENT_CERT, BACKEND_TOKEN, BACKEND_TIMEOUT_S,
+    BACKEND_CONNECTIONS, UNKNOWN_SENSOR_ATTEMPTS, LOG_LEVEL, LOG_FORMAT,
 )  # fmt: skip
 
 
@@ -152,6 +162,8 @@ class GatewaySettings:
         master_key: opens device keys; text as set, of 32 bytes in base64, several with commas; None where not set.
         status_token: opens the status page; None: there is none.
         rate_device_per_minute, rate_address_per_second: 0 is no limit.
+        trusted_proxies: whose word about a sender's address is taken.
+        device_silent_s: a known device that sent nothing for so long counts as silent.
         backlog_alarm_s: age of the oldest waiting reading that is worth an alarm.
         forwarder_silent_s: a forwarder that said nothing for so long counts as gone.
     """
@@ -166,6 +178,8 @@ class GatewaySettings:
     status_token: str | None = field(repr=False)
     rate_device_per_minute: int
     rate_address_per_second: int
+    trusted_proxies: TrustedProxies
+    device_silent_s: int
     backlog_alarm_s: int
     forwarder_silent_s: int
 
@@ -214,6 +228,8 @@ def gateway_settings(environment: Mapping[str, str]) -> GatewaySettings:
         status_token=read(STATUS_TOKEN),
         rate_device_per_minute=read(RATE_DEVICE_PER_MINUTE),
         rate_address_per_second=read(RATE_ADDRESS_PER_SECOND),
+        trusted_proxies=read(TRUSTED_PROXIES),
+        device_silent_s=read(DEVICE_SILENT_S),
         backlog_alarm_s=read(BACKLOG_ALARM_S),
         forwarder_silent_s=read(FORWARDER_SILENT_S),
     )

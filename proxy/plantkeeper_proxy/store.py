@@ -176,8 +176,8 @@ class ReadingStore:
             [outcome] = converse_blocking(session.run, storing([submission], self._ring))
             return outcome
 
-    def check(self) -> None:
-        """Make sure that the database answers and has the schema that this gateway needs.
+    def check(self) -> str:
+        """Make sure that the database answers and has a schema that this gateway works on; returns its revision.
 
         Raises:
             SchemaError: it has another.
@@ -188,7 +188,7 @@ class ReadingStore:
         except StoreError as error:
             judge_failure(error)
         else:
-            judge_revision(rows)
+            return judge_revision(rows)
 
     def query(self, name: str, arguments: Mapping[str, Any] | None = None) -> list[Row]:
         """The rows of a query of queries.sql.

@@ -17,7 +17,7 @@ def test_status_before_and_after_migrate(plantkeeper_db: Command, empty_dsn: str
     before = plantkeeper_db("status", dsn=empty_dsn)
     assert (before.returncode, before.stdout) == (
         3,
-        "schema revision: none\nnewest revision: 0004\npending: 0001, 0002, 0003, 0004\n",
+        "schema revision: none\nnewest revision: 0004\npending: 0001 (post), 0002 (post), 0003 (post), 0004 (post)\n",
     )
     assert plantkeeper_db("migrate", dsn=empty_dsn).stdout == "applied: 0001, 0002, 0003, 0004\n"
     after = plantkeeper_db("status", dsn=empty_dsn)

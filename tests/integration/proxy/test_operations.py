@@ -176,6 +176,35 @@ def test_readings_outside_their_months_are_an_alarm(gateway: str, execute: Calla
     assert any("Next month has no partition" in alarm for alarm in told["alarms"])
 
 
+def test_silent_devices_are_counted(gateway: str, execute: Callable[[str], object]) -> None:
+    execute("INSERT INTO device (id) VALUES (1), (2), (3), (4)")
+    execute(
+        "INSERT INTO reading (device_id, measured_at, received_at) VALUES (1, now(), now()),"
+        " (2, now(), now() - interval '1799 seconds'), (3, now(), now() - interval '1801 seconds'), (9, now(), now())"
+    )
+    assert metric(gateway, "plantkeeper_devices_known") == 4
+    assert metric(gateway, "plantkeeper_devices_silent") == 2
+
+
+def test_a_sender_behind_a_trusted_proxy_has_an_allowance_of_his_own(
+    start_gateway: Callable[..., str], database_dsn: str, services: list[Service]
+) -> None:
+    limit = {"PLANTKEEPER_RATE_DEVICE_PER_MINUTE": "1"}
+
+    def sent(address: str) -> dict[str, Any]:
+        return {"X-Forwarded-For": address}
+
+    trusting = start_gateway(database_dsn, PLANTKEEPER_TRUSTED_PROXIES="127.0.0.0/8", **limit)
+    assert post(trusting, 1, **sent("192.0.2.1")) == 200
+    assert post(trusting, 2, **sent("192.0.2.1")) == 429
+    assert post(trusting, 3, **sent("192.0.2.1, 192.0.2.2")) == 200
+    assert post(trusting, 4) == 200
+    assert [line.get("address") for line in lines(services[-1]) if line.get("status") == 429] == ["192.0.2.1"]
+    careful = start_gateway(database_dsn, **limit)
+    assert post(careful, 5, **sent("192.0.2.1")) == 200
+    assert post(careful, 6, **sent("192.0.2.2")) == 429
+
+
 @pytest.mark.slow
 def test_a_database_that_hangs_hangs_no_page(
     start_gateway: Callable[..., str], own_postgres: Postgres, plantkeeper_db: Callable[..., object]

@@ -11,7 +11,15 @@ from hypothesis import strategies as st
 
 from plantkeeper_proxy.database import Row
 from plantkeeper_proxy.errors import SchemaError, StoreError
-from plantkeeper_proxy.facts import CHECK_AGE_S, FIGURES_AGE_S, Facts, FactsReader, Figures, ForwarderFacts
+from plantkeeper_proxy.facts import (
+    CHECK_AGE_S,
+    DEVICES_AGE_S,
+    FIGURES_AGE_S,
+    Facts,
+    FactsReader,
+    Figures,
+    ForwarderFacts,
+)
 from plantkeeper_proxy.health import CERTIFICATE_WARNING_S, Limits, judge
 from plantkeeper_proxy.schema import REVISION, judge_revision
 
@@ -102,14 +110,23 @@ def test_whatever_a_forwarder_says_is_json(name: str, alarm: str, silent_s: floa
 
 @pytest.mark.parametrize(
     ("rows", "said"),
-    [([], "none, this gateway needs"), ([("0000",)], "0000, this"), ([("9999",)], "install the gateway that belongs")],
+    [
+        ([], "none, this gateway needs"),
+        ([("0000", "0000")], "0000, this"),
+        ([("9999", None)], "install the gateway that belongs"),
+        ([("9999", "9998")], "install the gateway that belongs"),
+    ],
 )
 def test_another_schema_is_refused_with_a_remedy(rows: list[Row], said: str) -> None:
     with pytest.raises(SchemaError) as error:
         judge_revision(rows)
     assert said in str(error.value)
-    assert ("run plantkeeper-db migrate" in str(error.value)) == (rows != [("9999",)])
-    judge_revision([(REVISION,)])
+    assert ("run plantkeeper-db migrate" in str(error.value)) == (rows in ([], [("0000", "0000")]))
+
+
+@pytest.mark.parametrize("row", [(REVISION, None), (REVISION, REVISION), ("9999", REVISION), ("9999", "0000")])
+def test_a_later_schema_that_leaves_in_place_what_we_need_is_taken(row: Row) -> None:
+    assert judge_revision([row]) == row[0]
 
 
 class Source:
@@ -126,6 +143,7 @@ class Source:
             "backlog": [(2, 1.0)],
             "dead_letter_count": [(1,)],
             "partitions": [(True, False)],
+            "devices": [(9, 4)],
             "forwarders": [("f1", 3.0, {"delivered": 1}, {})],
         }
         return rows[name]
@@ -147,16 +165,27 @@ def test_the_database_is_asked_no_more_than_needed() -> None:
     source, clock = Source(), Clock()
     reader = FactsReader(source, monotonic_s=clock)
     first = reader.read()
-    assert first.figures == Figures(2, 1.0, 1, (ForwarderFacts("f1", 3.0, {"delivered": 1}, {}),), default_used=True)
+    assert first.figures == Figures(
+        2,
+        1.0,
+        1,
+        (ForwarderFacts("f1", 3.0, {"delivered": 1}, {}),),
+        default_used=True,
+        devices_known=9,
+        devices_silent=4,
+    )
     assert first.revision == REVISION
-    assert source.asked == ["check", "backlog", "dead_letter_count", "partitions", "forwarders"]
+    assert source.asked == ["check", "backlog", "dead_letter_count", "partitions", "devices", "forwarders"]
     assert reader.read() is first
     clock.now_s += CHECK_AGE_S
     reader.read()
-    assert source.asked[5:] == ["check"]
+    assert source.asked[6:] == ["check"]
     clock.now_s += FIGURES_AGE_S
     reader.read()
-    assert source.asked[6:] == ["check", "backlog", "dead_letter_count", "partitions", "forwarders"]
+    assert source.asked[7:] == ["check", "backlog", "dead_letter_count", "partitions", "forwarders"]
+    clock.now_s += DEVICES_AGE_S
+    reader.read()
+    assert source.asked.count("devices") == 2
 
 
 def test_a_database_that_fails_is_told_apart() -> None:

@@ -67,6 +67,8 @@ def test_every_setting_may_come_from_a_file_of_its_own(setting: object, tmp_path
         "BACKEND_CA": str(tmp_path / "f"),
         "BACKEND_CLIENT_CERT": str(tmp_path / "f"),
         "SIGNATURES": "legacy",
+        "TRUSTED_PROXIES": "10.0.0.0/8",
+        "DEVICE_SILENT_S": "600",
         "LOG_LEVEL": "debug",
         "LOG_FORMAT": "text",
     }

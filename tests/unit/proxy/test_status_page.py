@@ -51,6 +51,7 @@ class Database:
             "backlog": [(2, 1.0)],
             "dead_letter_count": [(1,)],
             "partitions": [(False, False)],
+            "devices": [(1, 0)],
             "forwarders": [(self.name, 3.0, {"delivered": 1, "retried": 0, "dead": 0}, {"backend": self.alarm})],
         }
         return rows[name]

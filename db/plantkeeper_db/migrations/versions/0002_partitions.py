@@ -6,6 +6,7 @@ revision = "0002"
 down_revision = "0001"
 branch_labels = None
 depends_on = None
+phase = "post"
 
 UP = """
 ALTER TABLE outbox DROP CONSTRAINT outbox_reading_id_fkey;
