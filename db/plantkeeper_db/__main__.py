@@ -10,14 +10,15 @@ from datetime import UTC, datetime
 
 from sqlalchemy.engine import Connection
 
-from plantkeeper_db import partitions, schema
+from plantkeeper_db import grants, partitions, schema, setting
 from plantkeeper_db.connection import connect
 from plantkeeper_db.devices import parse_devices
 from plantkeeper_db.errors import DatabaseCommandError, UsageError
-from plantkeeper_db.phases import PHASES
+from plantkeeper_db.phases import PHASES, PRE
 from plantkeeper_db.seed import seed
 
 DSN_VARIABLE = "PLANTKEEPER_DATABASE_DSN"
+ROLE_VARIABLE = "PLANTKEEPER_GATEWAY_ROLE"
 ERROR_STATUS, PENDING_STATUS = 2, 3
 MOST_MONTHS = 1200
 
@@ -35,12 +36,20 @@ def main(arguments: Sequence[str] | None = None, environment: Mapping[str, str] 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="plantkeeper-db", description=__doc__)
     common = argparse.ArgumentParser(add_help=False)
-    common.add_argument("--dsn", help=f"connection string or URL of the database (default: {DSN_VARIABLE})")
+    common.add_argument(
+        "--dsn",
+        help=f"connection string or URL of the database (default: {DSN_VARIABLE}, or what {DSN_VARIABLE}_FILE names)",
+    )
     commands = parser.add_subparsers(dest="command", required=True)
     commands.add_parser("status", parents=[common], help="say which revision the schema has; status 3: not the newest")
     migrating = commands.add_parser("migrate", parents=[common], help="bring the schema up to date")
     migrating.add_argument(
         "--phase", choices=PHASES, help="only what goes before (pre), or after, the new gateways (post)"
+    )
+    migrating.add_argument(
+        "--gateway-role",
+        metavar="ROLE",
+        help=f"role that is granted exactly what the gateway needs, each time (default: {ROLE_VARIABLE}, else none)",
     )
     ahead = commands.add_parser("partitions", parents=[common], help="make the coming months' partitions of readings")
     ahead.add_argument("--ahead", type=_months, default=12, help="months after this one (default 12)")
@@ -62,7 +71,7 @@ def _months(text: str) -> int:
 
 def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     ids = parse_devices(options.devices) if options.command == "seed" else []
-    dsn = options.dsn or environment.get(DSN_VARIABLE)
+    dsn = options.dsn or setting.read(environment, DSN_VARIABLE)
     if not dsn:
         raise UsageError(f"no database named; set {DSN_VARIABLE} or give --dsn, such as postgresql://user@host/name")
     with connect(dsn) as connection:
@@ -70,7 +79,7 @@ def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
             case "status":
                 return _status(connection)
             case "migrate":
-                _migrate(connection, options.phase)
+                _migrate(connection, options.phase, options.gateway_role or setting.read(environment, ROLE_VARIABLE))
             case "partitions":
                 made = partitions.make_ahead(connection, today=datetime.now(UTC).date(), months=options.ahead)
                 print(f"made: {', '.join(made) or 'nothing, all are there'}")
@@ -81,10 +90,14 @@ def _run(options: argparse.Namespace, environment: Mapping[str, str]) -> int:
     return 0
 
 
-def _migrate(connection: Connection, phase: str | None) -> None:
+def _migrate(connection: Connection, phase: str | None, gateway_role: str | None) -> None:
     applied = schema.migrate(connection, phase=phase)
     nothing = "nothing, the schema is up to date" if phase is None else f"nothing, no {phase} migration is pending"
     print(f"applied: {', '.join(applied) or nothing}")
+    if gateway_role is not None:
+        # after the first half of an upgrade the gateways of before still need what they have
+        grants.grant(connection, gateway_role, take_back=phase != PRE)
+        print(f"granted: {gateway_role} may do what the gateway does")
 
 
 def _status(connection: Connection) -> int:

@@ -21,7 +21,7 @@ def parser() -> argparse.ArgumentParser:
     serve = commands.add_parser("serve", help="take readings from boards and store them")
     serve.add_argument("--listen-fd", type=int, help="descriptor of a listening socket, inherited from the parent")
     forward = commands.add_parser("forward", help="forward stored readings to the backend")
-    forward.add_argument("--ready-file", type=Path, help="file to make once the outbox is watched")
+    forward.add_argument("--ready-file", type=Path, help="file to touch once the outbox is watched, and every 15 s")
     _device(commands)
     _deadletter(commands)
     commands.add_parser("settings", help="list all settings with unit, default and value, secrets hidden")

@@ -24,8 +24,11 @@ Row = tuple[Any, ...]
 
 
 def server_options(wait_s: float) -> str:
-    """Let the server give a statement up before we do, so that it is known that nothing was committed."""
-    return f"-c statement_timeout={int(wait_s * 800)}"
+    """Let the server give a statement up before we do, so that it is known that nothing was committed; no JIT.
+
+    A server with LLVM would compile each statement anew, since what PLANNING forbids looks expensive to it.
+    """
+    return f"-c statement_timeout={int(wait_s * 800)} -c jit=off"
 
 
 # Statements are planned once a connection. Each is a walk through an index, which is the right plan for a table of any

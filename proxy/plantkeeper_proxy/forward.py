@@ -50,7 +50,7 @@ class Forwarder:
         connections: readings on their way at once, each of another device.
         unknown_sensor_attempts: so many failed attempts at a sensor that the backend does not know are enough.
         random: 0 ≤ random() < 1, for the jitter of pauses.
-        ready: called once the outbox is watched.
+        ready: called once the outbox is watched, and after each report, every 15 s.
         monotonic_s, epoch_s: clocks.
     """
 
@@ -346,3 +346,4 @@ class Forwarder:
         self._reported_s, self._report_at_s = now_s, now_s + REPORT_EVERY_S
         self.tally.certificate_expires_s = self._upstream.certificate_expires_s
         await outbox.report(self.tally.counters(), self.tally.alarms)
+        self._ready()

@@ -28,7 +28,7 @@ def run(settings: ForwarderSettings, ready: Callable[[], None]) -> None:
 
     Args:
         settings: of the forwarder.
-        ready: called once the outbox is watched.
+        ready: called once the outbox is watched, and after each report, every 15 s.
 
     Raises:
         SettingsError: a file that the settings name cannot be used.

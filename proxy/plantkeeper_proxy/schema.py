@@ -35,7 +35,7 @@ def judge_revision(rows: Sequence[Row]) -> str:
     if found is not None and found > REVISION:
         remedy = f"install the gateway that belongs to it, or restore the database of before {found}"
     else:
-        remedy = "run plantkeeper-db migrate"
+        remedy = "run plantkeeper-db migrate (under Compose: docker compose run --rm db-tools migrate)"
     raise SchemaError(
         f"the schema is at revision {found or 'none'}, this gateway needs {REVISION}; {remedy}", found=found
     )
