@@ -25,7 +25,7 @@ def ask(url: str, *, timeout_s: float = TIMEOUT_S) -> str | None:
         connection.request("GET", parts.path or "/")
         status = connection.getresponse().status
     except (OSError, http.client.HTTPException) as error:
-        return f"{url}: {error or type(error).__name__}"
+        return f"{url}: {str(error) or type(error).__name__}"
     finally:
         connection.close()
     return None if status == http.client.OK else f"{url}: answers {status}, expected 200"
