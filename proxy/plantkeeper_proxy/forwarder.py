@@ -54,7 +54,7 @@ async def _run(settings: ForwarderSettings, ready: Callable[[], None]) -> None:
         upstream,
         connections=settings.connections,
         unknown_sensor_attempts=settings.unknown_sensor_attempts,
-        random=random.SystemRandom().random,
+        random=random.Random().random,  # seeded by the system; asking it each time costs a call a message
         ready=ready,
     )
     schema = asyncio.create_task(wait_for_schema(settings.database_dsn, name=NAME))
