@@ -6,6 +6,7 @@ SimError
 │   ├── IllegalOpcodeError
 │   ├── ExecutionOutsideProgramError
 │   ├── DataAccessError
+│   ├── FlashAccessError
 │   ├── StackOverflowError
 │   └── NotModelledError
 ├── SnapshotError        a snapshot does not belong to this machine
@@ -45,6 +46,10 @@ class ExecutionOutsideProgramError(McuFault):
 
 class DataAccessError(McuFault):
     """A load, store or stack access beyond the SRAM."""
+
+
+class FlashAccessError(McuFault):
+    """Flash was used while it is written, or against its lock bits."""
 
 
 class StackOverflowError(McuFault):

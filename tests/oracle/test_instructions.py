@@ -88,8 +88,8 @@ EXCEPTIONS = (  # the first that matches holds
     ),
     Deviation(
         ("1001 0101 xxxx 1000",),
-        "runs the reserved words between RETI and SLEEP, SPM and SPM Z+",
-        "no opcode box has them; SPM Z+ is AVRxm and AVRxt; SPM is not modelled by us (docs/emulator.md)",
+        "runs the reserved words between RETI and SLEEP, and SPM Z+",
+        "no opcode box has them; SPM Z+ is AVRxm and AVRxt",
     ),
     Deviation(
         ("1001 0011 101x 1101", "1001 0011 101x 1110", "1001 0011 110x 1001", "1001 0011 110x 1010",
@@ -102,13 +102,13 @@ EXCEPTIONS = (  # the first that matches holds
 
 
 def deviation_of(word: int, toolbox: Toolbox) -> Deviation | None:
-    """The exception that covers a word: a reserved word (or SPM), or one whose result the manual leaves open."""
+    """The exception that covers a word: a reserved word, or one whose result the manual leaves open."""
     name = toolbox.mnemonic(word)
     for deviation in EXCEPTIONS:
-        if any(toolbox.matches(word, pattern) for pattern in deviation.patterns):
-            legal = name is not None and name != "SPM"
-            if deviation.refused != legal:
-                return deviation
+        if deviation.refused != (name is not None) and any(
+            toolbox.matches(word, pattern) for pattern in deviation.patterns
+        ):
+            return deviation
     return None
 
 
@@ -124,7 +124,7 @@ def assert_same(pair: Pair, toolbox: Toolbox, ours: Ours, start: State, word: in
     deviation = deviation_of(word, toolbox)
     title = f"opcode {word:#06x} {after:#06x} ({name or 'reserved'}) from SREG {start.sreg:#04x}, SP {start.sp:#06x}, registers {start.registers.hex()}"  # fmt: skip # noqa: E501 - one line to copy
     mine, theirs = pair.step(ours, start, oracle_too=deviation is None or deviation.safe)
-    if name is None or name == "SPM":
+    if name is None:
         assert mine.crashed, f"{title}: ours ran what the ATmega328P does not have"
         if theirs is not None and deviation is None:
             assert theirs.crashed, f"{title}: simavr runs it; list it in EXCEPTIONS with the manual's word on it"
@@ -247,8 +247,7 @@ def test_store_to_the_pointers_own_register(pair: Pair, toolbox: Toolbox, word: 
         assert not mine.difference(theirs)
 
 
-# In a program SLEEP would wait for what never comes, and SPM stops ours.
-NOT_IN_PROGRAMS = ("SLEEP", "SPM")
+NOT_IN_PROGRAMS = ("SLEEP",)  # it would wait for what never comes
 
 
 @settings(REPRODUCIBLE, max_examples=400)

@@ -7,6 +7,7 @@ from plantkeeper_sim.avr.registers import register_name
 from plantkeeper_sim.errors import (
     DataAccessError,
     ExecutionOutsideProgramError,
+    FlashAccessError,
     IllegalOpcodeError,
     McuFault,
     NotModelledError,
@@ -14,7 +15,8 @@ from plantkeeper_sim.errors import (
 )
 
 # AVR_FAULT_* of api.h; tests/unit/avr holds them equal
-ILLEGAL, OUTSIDE, DATA, STACK, REGISTER, SPM, FLASH = range(1, 8)
+ILLEGAL, OUTSIDE, DATA, STACK, REGISTER, SPM, FLASH, RWW, LOCK = range(1, 10)
+ERASED_WORD = 0xFFFF
 
 
 def place(firmware: Firmware, pc: int, cycles: int) -> tuple[int, str]:
@@ -39,7 +41,8 @@ def fault_from(code: int, address: int, pc: int, firmware: Firmware, cycles: int
     error, message = {
         ILLEGAL: (
             IllegalOpcodeError,
-            f"illegal opcode 0x{address:04X} {where}: the ATmega328P has no such instruction",
+            f"illegal opcode 0x{address:04X} {where}: "
+            + ("erased flash" if address == ERASED_WORD else "the ATmega328P has no such instruction"),
         ),
         DATA: (DataAccessError, f"data access to 0x{address:04X} {where}: the SRAM is 0x0100–0x08FF"),
         STACK: (
@@ -53,8 +56,22 @@ def fault_from(code: int, address: int, pc: int, firmware: Firmware, cycles: int
             NotModelledError,
             f"use of {register_name(address)} {where} in a way that is not modelled (docs/emulator.md)",
         ),
-        SPM: (NotModelledError, f"SPM {where}: writing flash from the program is not modelled"),
+        SPM: (
+            NotModelledError,
+            (
+                f"self-programming {where} with Z = 0x{address:04X}: the data sheet leaves open what it does (a word "
+                "of the page buffer loaded twice, a fuse or signature byte that there is not)"
+            ),
+        ),
         FLASH: (DataAccessError, f"LPM from 0x{address:04X} {where}: the flash ends at 0x7FFF"),
+        RWW: (
+            FlashAccessError,
+            (
+                f"use of flash 0x{address:04X} {where} while a page of that section is written: first wait for SPMEN "
+                "to fall and set RWWSRE"
+            ),
+        ),
+        LOCK: (FlashAccessError, f"LPM from 0x{address:04X} {where}: the boot lock bits forbid it"),
     }[code]
     return error(message, pc=pc)
 

@@ -7,10 +7,12 @@ import struct
 from collections.abc import Callable
 from enum import Enum
 from itertools import count
+from typing import Any
 
 from plantkeeper_sim.avr import binding
-from plantkeeper_sim.avr.elf import EEPROM_BYTES, Firmware
+from plantkeeper_sim.avr.elf import EEPROM_BYTES, FLASH_BYTES, Firmware
 from plantkeeper_sim.avr.faults import fault_from, place
+from plantkeeper_sim.avr.fuses import BARE, Fuses
 from plantkeeper_sim.avr.pin import Pin
 from plantkeeper_sim.avr.ports import Adc, Spi, Twi, Uart
 from plantkeeper_sim.errors import SnapshotError
@@ -20,7 +22,7 @@ WATCHDOG_HZ = 128_000  # 11.8.1, nominal
 AVCC_VOLTS = 5.0
 SNAPSHOT_HEADER = struct.Struct("<4sI32s")
 SNAPSHOT_MAGIC = b"PKS1"
-EXTERNAL_RESET = 2  # EXTRF in MCUSR
+POWER_ON_RESET, EXTERNAL_RESET = 1, 2  # PORF and EXTRF in MCUSR
 # Why avr_run came back (AVR_STOP_* of api.h; tests/unit/avr holds them equal)
 STOP_DEADLINE, STOP_PIN, STOP_SPI, STOP_TWI, STOP_ADC = range(5)
 STOP_UART, STOP_HALTED, STOP_FAULT, STOP_RESET = range(5, 9)
@@ -56,6 +58,7 @@ class Mcu:
     Args:
         firmware: what runs.
         clock_hz: CPU clock; with `cycles` it makes the only clock there is.
+        fuses: fuses and lock bits, as a programmer set them; default a chip that starts at address 0.
         eeprom: initial EEPROM contents, padded with 0xFF; default the firmware's own, else erased.
         watchdog_hz: frequency of the watchdog's oscillator (11.8.1: nominally 128 kHz, ±10 %).
         reference_volts: AVcc, which is also the supply.
@@ -66,6 +69,7 @@ class Mcu:
         firmware: Firmware,
         *,
         clock_hz: int = 16_000_000,
+        fuses: Fuses = BARE,
         eeprom: bytes | None = None,
         watchdog_hz: int = WATCHDOG_HZ,
         reference_volts: float = AVCC_VOLTS,
@@ -75,14 +79,14 @@ class Mcu:
         self.clock_hz = clock_hz
         self.reference_volts = reference_volts
         self._ffi, self._lib = ffi, lib
-        flash_id = int.from_bytes(bytes.fromhex(firmware.sha256)[:8], "little")
-        flash = lib.avr_flash_new(firmware.image, len(firmware.image), flash_id)
-        if flash == ffi.NULL:
-            raise MemoryError("no memory for the predecoded program")
-        self._flash = ffi.gc(flash, lib.avr_flash_free)
-        self._machine = ffi.new("avr_machine *")
-        lib.avr_init(self._machine, clock_hz, watchdog_hz, flash_id)
-        self._machine.stack_limit = firmware.stack_limit
+        self._flash_id = int.from_bytes(bytes.fromhex(firmware.sha256)[:8], "little")
+        self._flash = self._predecoded(firmware.image)
+        machine = self._machine = ffi.new("avr_machine *")
+        lib.avr_init(machine, clock_hz, watchdog_hz, self._flash_id)
+        machine.fuse_low, machine.fuse_high, machine.fuse_extended = fuses.low, fuses.high, fuses.extended
+        machine.lock_bits = fuses.lock
+        lib.avr_reset(machine, POWER_ON_RESET)
+        machine.stack_limit = firmware.stack_limit
         contents = eeprom if eeprom is not None else firmware.eeprom
         if contents is not None:
             self._write_eeprom(contents)
@@ -94,6 +98,10 @@ class Mcu:
         self.spi, self.twi, self.adc = Spi(), Twi(), Adc()
         self.uart = Uart(ffi, lib, self._machine)
         self.on_reset: list[Callable[[], None]] = []
+
+    @property
+    def _flash_at_start(self) -> bytes:
+        return self.firmware.image.ljust(FLASH_BYTES, b"\xff")
 
     # ---- state -------------------------------------------------------------------------------------------
 
@@ -167,6 +175,19 @@ class Mcu:
         """Put bytes into data space, without the side effects that a program's store would have."""
         self._ffi.buffer(self._machine.data)[address : address + len(data)] = data
 
+    @property
+    def flash(self) -> bytes:
+        """The flash's 32 768 bytes as they are now; a program in the boot section may have changed them."""
+        contents = self._ffi.new("uint8_t[]", FLASH_BYTES)
+        self._lib.avr_flash_read(self._flash, contents)
+        return bytes(self._ffi.buffer(contents))
+
+    def _predecoded(self, image: bytes) -> Any:
+        flash = self._lib.avr_flash_new(image, len(image), self._flash_id)
+        if flash == self._ffi.NULL:
+            raise MemoryError("no memory for the predecoded program")
+        return self._ffi.gc(flash, self._lib.avr_flash_free)
+
     def _write_eeprom(self, contents: bytes) -> None:
         if len(contents) > EEPROM_BYTES:
             raise ValueError(f"EEPROM contents of {len(contents)} bytes; the ATmega328P has {EEPROM_BYTES}")
@@ -203,7 +224,7 @@ class Mcu:
     def reset(self, cause: int = EXTERNAL_RESET) -> None:
         """Reset the chip; `cause` is the bit that MCUSR will show (1 power-on, 2 external, 4 brown-out, 8 watchdog).
 
-        SRAM and EEPROM keep their contents, the cycle counter goes on.
+        SRAM, EEPROM and flash keep their contents, the cycle counter goes on. A machine that failed works again.
         """
         self._lib.avr_reset(self._machine, cause)
         self._after_reset()
@@ -300,9 +321,13 @@ class Mcu:
     # ---- snapshots ---------------------------------------------------------------------------------------
 
     def snapshot(self) -> bytes:
-        """The machine's whole state. Parts and timers of `call_at` keep theirs themselves."""
-        state = bytes(self._ffi.buffer(self._machine))
-        return SNAPSHOT_HEADER.pack(SNAPSHOT_MAGIC, len(state), bytes.fromhex(self.firmware.sha256)) + state
+        """The machine's whole state; its flash only where the program changed it.
+
+        Parts and timers of `call_at` keep theirs themselves.
+        """
+        state, flash = bytes(self._ffi.buffer(self._machine)), self.flash
+        header = SNAPSHOT_HEADER.pack(SNAPSHOT_MAGIC, len(state), bytes.fromhex(self.firmware.sha256))
+        return header + state + (b"" if flash == self._flash_at_start else flash)
 
     def restore(self, snapshot: bytes) -> None:
         """Put a snapshot's state back.
@@ -310,16 +335,19 @@ class Mcu:
         Raises:
             SnapshotError: it was taken from another firmware or by another version of the emulator.
         """
-        state = snapshot[SNAPSHOT_HEADER.size :]
         if len(snapshot) < SNAPSHOT_HEADER.size:
             raise SnapshotError(f"a snapshot of {len(snapshot)} bytes is too short to be one")
         magic, size, sha256 = SNAPSHOT_HEADER.unpack_from(snapshot)
-        if magic != SNAPSHOT_MAGIC or size != len(state) or size != self._ffi.sizeof("avr_machine"):
+        state, flash = snapshot[SNAPSHOT_HEADER.size :][:size], snapshot[SNAPSHOT_HEADER.size + size :]
+        sound = size == len(state) == self._ffi.sizeof("avr_machine") and len(flash) in (0, FLASH_BYTES)
+        if magic != SNAPSHOT_MAGIC or not sound:
             raise SnapshotError("the snapshot was taken by another version of the emulator; take it anew")
         if sha256 != bytes.fromhex(self.firmware.sha256):
             raise SnapshotError(
                 f"the snapshot is of firmware {sha256.hex()[:12]}, this machine runs {self.firmware.sha256[:12]}"
             )
+        if self.flash != (flash or self._flash_at_start):
+            self._flash = self._predecoded(flash or self.firmware.image)
         watched = [self._machine.pin_watch[port] for port in range(3)]
         self._ffi.buffer(self._machine)[:] = state
         for port, mask in enumerate(watched):

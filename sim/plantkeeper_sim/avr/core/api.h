@@ -19,8 +19,10 @@
 #define AVR_FAULT_DATA 3        /* data access beyond the SRAM */
 #define AVR_FAULT_STACK 4       /* stack grew into static data */
 #define AVR_FAULT_REGISTER 5    /* register or bit that is not modelled */
-#define AVR_FAULT_SPM 6         /* self-programming is not modelled */
+#define AVR_FAULT_SPM 6         /* self-programming that the datasheet leaves open; fault_address is Z */
 #define AVR_FAULT_FLASH 7       /* LPM beyond the 32 KiB of flash */
+#define AVR_FAULT_RWW 8         /* use of the read-while-write section while a page of it is written; bytes */
+#define AVR_FAULT_LOCK 9        /* LPM that the boot lock bits forbid */
 
 #define AVR_TWI_START 1
 #define AVR_TWI_WRITE 2 /* twi_byte goes out */
@@ -32,6 +34,7 @@
 #define AVR_UART_IN_SIZE 1024
 #define AVR_DATA_SIZE 2304
 #define AVR_EEPROM_SIZE 1024
+#define AVR_FLASH_PAGE_SIZE 128
 
 typedef struct {
     uint64_t synced;      /* I/O clock cycle up to which tcnt and flags are right */
@@ -104,7 +107,14 @@ typedef struct {
     uint64_t eeprom_master_until;
     uint64_t stall;        /* cycles for which the CPU stands still after this instruction */
     uint64_t slept_at;
-    uint64_t clkpr_until, ivsel_until;
+    uint64_t clkpr_until;
+
+    uint8_t fuse_low, fuse_high, fuse_extended, lock_bits; /* 0 is programmed (27.5, 28.1, 28.2) */
+    uint8_t spm_spmcsr, spm_busy;
+    uint8_t spm_buffer[AVR_FLASH_PAGE_SIZE];
+    uint64_t spm_loaded;   /* bit n: word n of the buffer was loaded */
+    uint64_t spm_armed_at;
+    uint64_t halted_until; /* the CPU stands still while its own section is written */
 
     uint8_t eeprom[AVR_EEPROM_SIZE];
     uint8_t data[AVR_DATA_SIZE]; /* registers, I/O (where it is plain storage), SRAM */
@@ -115,12 +125,16 @@ typedef struct avr_flash avr_flash;
 /* Predecode a program image of at most 32 768 bytes; NULL when out of memory or too large. */
 avr_flash *avr_flash_new(const uint8_t *image, uint32_t bytes, uint64_t id);
 void avr_flash_free(avr_flash *flash);
+/* All 32 768 bytes; what was never written is 0xFF. */
+void avr_flash_read(const avr_flash *flash, uint8_t *bytes);
 
+/* Power on, with fuses and lock bits unprogrammed: whoever sets them resets again. */
 void avr_init(avr_machine *m, uint32_t clock_hz, uint32_t wdt_hz, uint64_t flash_id);
-/* Reset as from `cause`, a bit of MCUSR (PORF 1, EXTRF 2, BORF 4, WDRF 8). SRAM and EEPROM stay. */
+/* Reset as from `cause`, a bit of MCUSR (PORF 1, EXTRF 2, BORF 4, WDRF 8). SRAM, EEPROM and flash stay; a machine
+ * that failed is whole again. */
 void avr_reset(avr_machine *m, uint8_t cause);
 /* Run until the cycle counter reaches `until`, or something must be answered: AVR_STOP_*. */
-int avr_run(avr_machine *m, const avr_flash *flash, uint64_t until);
+int avr_run(avr_machine *m, avr_flash *flash, uint64_t until);
 
 /* Drive a pin from outside: state 0 low, 1 high, 2 released. port 0 B, 1 C, 2 D. */
 void avr_drive(avr_machine *m, int port, int bit, int state);

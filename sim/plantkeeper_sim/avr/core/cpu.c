@@ -248,7 +248,7 @@
 #define LPM_BYTE(target)                                                                                       \
     do {                                                                                                       \
         address = POINTER(Z_REG);                                                                              \
-        if (UNLIKELY(address >= FLASH_WORDS * 2)) FAULT(AVR_FAULT_FLASH, address);                           \
+        if (UNLIKELY(address >= lpm_limit)) goto slow_lpm;                                                     \
         result = flash->image[address];                                                                        \
         d[target] = result;                                                                                    \
     } while (0)
@@ -326,7 +326,7 @@ static uint8_t moves_after(uint8_t single)
     return single == OP_LDZP || single == OP_STZP ? Z_REG : 0;
 }
 
-void avr_cpu(avr_machine *m, const struct avr_flash *flash, uint64_t horizon)
+void avr_cpu(avr_machine *m, struct avr_flash *flash, uint64_t horizon)
 {
 #if THREADED
     static const void *const singles[] = {
@@ -349,6 +349,7 @@ void avr_cpu(avr_machine *m, const struct avr_flash *flash, uint64_t horizon)
     uint8_t result;
     int step;
     const uint16_t stack_limit = m->stack_limit;
+    const uint32_t lpm_limit = avr_lpm_limit(m);
     uint64_t started = m->cycles;
 
     if (horizon - m->cycles > MAX_SLICE) horizon = m->cycles + MAX_SLICE;
@@ -469,6 +470,16 @@ slow_store:
     left += PAID() - 2;
     NEXT_IO(step);
 
+slow_lpm: {
+    SYNC(0);
+    int byte = avr_lpm(m, flash, address);
+    if (byte < 0) goto leave_before;
+    d[op->single == OP_LPM0 ? 0 : op->a] = (uint8_t)byte;
+    if (op->single == OP_LPMP) d[Z_REG] = (uint8_t)(address + 1), d[Z_REG + 1] = (uint8_t)((address + 1) >> 8);
+    left += PAID() - 3;
+    NEXT_IO(1);
+}
+
     CASE(IN):
         SYNC(0);
         result = avr_io_read(m, op->k);
@@ -515,7 +526,11 @@ slow_store:
     CASE(LPM0): LPM_BYTE(0); NEXT(1);
     CASE(LPM): LPM_BYTE(op->a); NEXT(1);
     CASE(LPMP): I_LPMP; NEXT(1);
-    CASE(SPM): FAULT(AVR_FAULT_SPM, POINTER(Z_REG));
+    CASE(SPM):
+        SYNC(0);
+        avr_spm(m, flash);
+        if (m->stop & STOP_FAULT) goto leave_before;
+        NEXT_IO(1);
 
     CASE(PUSH): I_PUSH; NEXT(1);
     CASE(POP): I_POP; NEXT(1);

@@ -230,10 +230,19 @@ static void measure_blocks(avr_op *ops)
     }
 }
 
-void avr_decode(struct avr_flash *flash)
+/* The longest fused sequence: words before a change may begin one that reaches into it. */
+#define FUSE_REACH 12u
+
+/* Decode the words from `first` to before `end` anew, and what depends on them before. */
+static void decode(struct avr_flash *flash, uint32_t first, uint32_t end)
 {
     uint32_t words = (flash->bytes + 1) / 2;
-    for (uint32_t at = 0; at < FLASH_WORDS; at++) {
+    /* A first word knows its second, and a skip what it passes: the last word's next is word 0. */
+    if (first)
+        first--;
+    else
+        end = FLASH_WORDS;
+    for (uint32_t at = first; at < end; at++) {
         avr_op *op = &flash->ops[at];
         if (at >= words) {
             op->single = op->handler = OP_OUTSIDE;
@@ -249,7 +258,8 @@ void avr_decode(struct avr_flash *flash)
     /* Falling off the end of a full flash, at most by a skip over a two-word instruction. */
     for (uint32_t at = FLASH_WORDS; at < FLASH_WORDS + 3; at++)
         flash->ops[at] = (avr_op){.handler = OP_OUTSIDE, .single = OP_OUTSIDE};
-    for (uint32_t at = 0; at < words; at++) flash->ops[at].handler = fuse(&flash->ops[at]);
+    for (uint32_t at = first > FUSE_REACH ? first - FUSE_REACH : 0; at < end; at++)
+        flash->ops[at].handler = fuse(&flash->ops[at]);
     measure_blocks(flash->ops);
 }
 
@@ -262,8 +272,21 @@ AVR_EXPORT avr_flash *avr_flash_new(const uint8_t *image, uint32_t bytes, uint64
     memcpy(flash->image, image, bytes);
     flash->bytes = bytes;
     flash->id = id;
-    avr_decode(flash);
+    decode(flash, 0, FLASH_WORDS);
     return flash;
 }
 
 AVR_EXPORT void avr_flash_free(avr_flash *flash) { free(flash); }
+
+void avr_flash_change(struct avr_flash *flash, uint32_t page, const uint8_t bytes[AVR_FLASH_PAGE_SIZE])
+{
+    uint32_t end = page + AVR_FLASH_PAGE_SIZE, known = (flash->bytes + 1) / 2;
+    memcpy(flash->image + page, bytes, AVR_FLASH_PAGE_SIZE);
+    if (end > flash->bytes) flash->bytes = end; /* from now on what lies before is erased flash, not nothing */
+    decode(flash, page / 2 < known ? page / 2 : known, end / 2);
+}
+
+AVR_EXPORT void avr_flash_read(const avr_flash *flash, uint8_t *bytes)
+{
+    memcpy(bytes, flash->image, sizeof flash->image);
+}

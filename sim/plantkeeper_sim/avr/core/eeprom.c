@@ -16,6 +16,8 @@ uint8_t avr_eeprom_read_control(avr_machine *m)
 
 static void program(avr_machine *m)
 {
+    if (m->spm_busy) return; /* 8.6.3: not while the flash is written */
+    avr_spm_eeprom_written(m);
     uint16_t at = address_of(m);
     uint8_t mode = (m->eeprom_eecr & EEPM) >> 4, value = m->data[R_EEDR];
     if (mode == 0) m->eeprom[at] = value;   /* erase and write, 3.4 ms */

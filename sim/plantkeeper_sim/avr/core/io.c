@@ -26,7 +26,7 @@ uint8_t avr_io_read(avr_machine *m, uint16_t address)
     case R_ADCL: case R_ADCH: case R_ADCSRA: return avr_adc_read(m, address);
     case R_WDTCSR: return m->wdt_wdtcsr;
     case R_SREG: return m->sreg;
-    case R_SPMCSR: return 0;
+    case R_SPMCSR: return m->spm_spmcsr;
     case R_ACSR: /* only "switched off" is modelled of the comparator */
     case R_EIMSK: case R_GPIOR0: case R_GPIOR1: case R_GPIOR2: case R_EEDR: case R_EEARL: case R_EEARH:
     case R_GTCCR: case R_SMCR: case R_MCUSR: case R_MCUCR: case R_SPL: case R_SPH: case R_CLKPR: case R_PRR:
@@ -76,7 +76,7 @@ static void write_clkpr(avr_machine *m, uint8_t value)
 
 static void write_mcucr(avr_machine *m, uint8_t value)
 {
-    if (value & 0x02) avr_fault(m, AVR_FAULT_REGISTER, R_MCUCR); /* IVSEL: no boot section is modelled */
+    if (value & 0x02) avr_fault(m, AVR_FAULT_REGISTER, R_MCUCR); /* IVSEL */
     m->data[R_MCUCR] = value & 0x71;                              /* PUD, BODS, BODSE, IVCE */
     for (int port = 0; port < 3; port++) avr_gpio_update(m, port, 1);
 }
@@ -131,9 +131,7 @@ void avr_io_write(avr_machine *m, uint16_t address, uint8_t value)
     case R_ASSR:
         if (value & 0x60) avr_fault(m, AVR_FAULT_REGISTER, address); /* asynchronous Timer 2 */
         break;
-    case R_SPMCSR:
-        if (value & 1) avr_fault(m, AVR_FAULT_SPM, address);
-        break;
+    case R_SPMCSR: avr_spm_write_control(m, value); break;
     case R_PCICR: case R_EIMSK: case R_EICRA: case R_PCMSK0: case R_PCMSK1: case R_PCMSK2:
         d[address] = value & (address == R_PCICR ? 0x07 : address == R_EIMSK ? 0x03 : address == R_EICRA ? 0x0F
                               : address == R_PCMSK1 ? 0x7F : 0xFF);

@@ -21,6 +21,8 @@
 #define STOP_FAULT (1u << AVR_STOP_FAULT)
 #define NEVER UINT64_MAX
 #define FLASH_WORDS 16384u
+#define NRWW_START 0x3800u /* word from which the CPU stands still while flash is written (table 27-14) */
+#define RWWSB 0x40         /* SPMCSR: the section below it cannot be used (27.9.1) */
 #define SRAM_START 0x100u
 #define SRAM_SIZE 0x800u
 #define RAMEND 0x8FFu
@@ -39,7 +41,7 @@ enum {
 /* Events that peripherals schedule. */
 enum {
     EV_TIMER0, EV_TIMER1, EV_TIMER2, EV_USART_TX, EV_USART_RX, EV_SPI, EV_TWI, EV_ADC_SAMPLE, EV_ADC_DONE,
-    EV_WDT, EV_EEPROM, EV_SPARE
+    EV_WDT, EV_EEPROM, EV_SPM
 };
 
 /* Sleep modes, SMCR.SM (10.11.1) */
@@ -77,10 +79,12 @@ struct avr_flash {
     avr_op ops[FLASH_WORDS + 3]; /* a skip in the last word may pass a two-word instruction */
 };
 
-void avr_decode(struct avr_flash *flash);
+
+/* decode.c: put a page into the flash, at its byte address. */
+void avr_flash_change(struct avr_flash *flash, uint32_t page, const uint8_t bytes[AVR_FLASH_PAGE_SIZE]);
 
 /* cpu.c: run instructions until m->cycles >= horizon or m->resched. */
-void avr_cpu(avr_machine *m, const struct avr_flash *flash, uint64_t horizon);
+void avr_cpu(avr_machine *m, struct avr_flash *flash, uint64_t horizon);
 
 /* io.c */
 uint8_t avr_io_read(avr_machine *m, uint16_t address);
@@ -150,5 +154,17 @@ void avr_eeprom_reset(avr_machine *m);
 void avr_eeprom_write_control(avr_machine *m, uint8_t value);
 uint8_t avr_eeprom_read_control(avr_machine *m);
 void avr_eeprom_event(avr_machine *m);
+
+/* spm.c */
+void avr_spm_reset(avr_machine *m);
+uint16_t avr_boot_start(const avr_machine *m);
+uint16_t avr_reset_vector(const avr_machine *m);
+int avr_boot_blocks_interrupts(const avr_machine *m);
+void avr_spm_write_control(avr_machine *m, uint8_t value);
+void avr_spm_event(avr_machine *m);
+void avr_spm_eeprom_written(avr_machine *m);
+void avr_spm(avr_machine *m, struct avr_flash *flash);
+uint32_t avr_lpm_limit(const avr_machine *m);
+int avr_lpm(avr_machine *m, const struct avr_flash *flash, uint16_t z);
 
 #endif

@@ -67,6 +67,7 @@ uint64_t avr_irq_pending(const avr_machine *m)
     if ((m->adc_adcsra & 0x18) == 0x18) p |= 1u << VECT_ADC;
     if ((m->eeprom_eecr & 0x0A) == 0x08) p |= 1u << VECT_EE_READY;
     if ((m->twi_twcr & 0x81) == 0x81) p |= 1u << VECT_TWI;
+    if ((m->spm_spmcsr & 0x81) == 0x80) p |= 1u << VECT_SPM_READY;
     return p;
 }
 
@@ -77,13 +78,13 @@ static uint32_t wake_sources(const avr_machine *m)
     for (int n = 0; n < 2; n++) /* note 3: only the level interrupt of INT0 and INT1 */
         if (((m->data[R_EICRA] >> (2 * n)) & 3) == 0) deep |= 1u << (VECT_INT0 + n);
     if (m->sleep_mode == SLEEP_IDLE) return UINT32_MAX;
-    if (m->sleep_mode == SLEEP_ADC) return deep | 1u << VECT_ADC | 1u << VECT_EE_READY;
+    if (m->sleep_mode == SLEEP_ADC) return deep | 1u << VECT_ADC | 1u << VECT_EE_READY | 1u << VECT_SPM_READY;
     return deep;
 }
 
 static int runs_asleep(const avr_machine *m, int event)
 {
-    if (m->sleep_mode == SLEEP_IDLE || event == EV_WDT || event == EV_EEPROM) return 1;
+    if (m->sleep_mode == SLEEP_IDLE || event == EV_WDT || event == EV_EEPROM || event == EV_SPM) return 1;
     return m->sleep_mode == SLEEP_ADC && (event == EV_ADC_SAMPLE || event == EV_ADC_DONE);
 }
 
@@ -167,8 +168,8 @@ static void fire_events(avr_machine *m, int events)
 {
     static void (*const handlers[])(avr_machine *) = {
         NULL, NULL, NULL, avr_usart_tx_event, avr_usart_rx_event, avr_spi_event, avr_twi_event,
-        avr_adc_sample_event, avr_adc_done_event, avr_wdt_event, avr_eeprom_event, NULL};
-    for (int e = 0; e < EV_SPARE; e++) {
+        avr_adc_sample_event, avr_adc_done_event, avr_wdt_event, avr_eeprom_event, avr_spm_event};
+    for (int e = 0; e < AVR_EVENT_COUNT; e++) {
         if (!(events >> e & 1) || m->due[e] > m->cycles || (m->sleeping && !runs_asleep(m, e))) continue;
         if (e <= EV_TIMER2)
             avr_timer_event(m, e - EV_TIMER0);
@@ -202,7 +203,16 @@ static int take_stop(avr_machine *m)
     return -1;
 }
 
-AVR_EXPORT int avr_run(avr_machine *m, const avr_flash *flash, uint64_t until)
+/* The CPU is halted while a page of its own section is written; the rest of the chip goes on. */
+static void stand_still(avr_machine *m, uint64_t until)
+{
+    uint64_t end = m->halted_until < until ? m->halted_until : until;
+    if (m->next_due < end) end = m->next_due;
+    m->awake_cycles += end - m->cycles;
+    m->cycles = end;
+}
+
+AVR_EXPORT int avr_run(avr_machine *m, avr_flash *flash, uint64_t until)
 {
     for (;;) {
         if (m->next_due <= m->cycles) fire_events(m, ~0);
@@ -211,9 +221,15 @@ AVR_EXPORT int avr_run(avr_machine *m, const avr_flash *flash, uint64_t until)
         if (m->cycles >= until)
             return m->sleeping == 2 && sleeps_for_ever(m) ? AVR_STOP_HALTED : AVR_STOP_DEADLINE;
 
+        if (UNLIKELY(m->cycles < m->halted_until)) {
+            stand_still(m, until);
+            continue;
+        }
+
         uint32_t pending = (uint32_t)avr_irq_pending(m);
+        int interrupts = (m->sreg & SREG_I) && (LIKELY(!pending) || !avr_boot_blocks_interrupts(m));
         if (m->sleeping) {
-            if ((pending & wake_sources(m)) && (m->sreg & SREG_I)) {
+            if ((pending & wake_sources(m)) && interrupts) {
                 wake(m);
                 m->irq_inhibit = 0;
                 enter_interrupt(m, __builtin_ctz(pending & wake_sources(m)));
@@ -227,13 +243,20 @@ AVR_EXPORT int avr_run(avr_machine *m, const avr_flash *flash, uint64_t until)
             m->cycles = next < until ? next : until;
             continue;
         }
-        if (pending && (m->sreg & SREG_I) && !m->irq_inhibit) {
+        if (pending && interrupts && !m->irq_inhibit) {
             enter_interrupt(m, __builtin_ctz(pending));
             continue;
         }
         uint64_t horizon = m->next_due < until ? m->next_due : until;
-        if (m->irq_inhibit) {
+        if (m->irq_inhibit || (pending && !interrupts && (m->sreg & SREG_I))) {
             m->irq_inhibit = 0;
+            horizon = m->cycles + 1;
+        }
+        if (UNLIKELY(m->spm_spmcsr & RWWSB)) { /* where the program goes is looked at before each instruction */
+            if (m->pc < NRWW_START) {
+                avr_fault(m, AVR_FAULT_RWW, (uint16_t)(2 * m->pc));
+                continue;
+            }
             horizon = m->cycles + 1;
         }
         avr_cpu(m, flash, horizon);
@@ -254,9 +277,9 @@ AVR_EXPORT void avr_reset(avr_machine *m, uint8_t cause)
     memset(m->data + 32, 0, SRAM_START - 32); /* 11.1: the I/O registers; R0–R31 and the SRAM keep what they have */
     m->data[R_MCUSR] = mcusr;
     m->data[R_SPL] = (uint8_t)RAMEND, m->data[R_SPH] = (uint8_t)(RAMEND >> 8);
-    m->pc = 0, m->sreg = 0;
+    m->pc = avr_reset_vector(m), m->sreg = 0;
     m->sleeping = m->irq_inhibit = 0;
-    m->stop &= STOP_FAULT;
+    m->stop = 0;
     m->stall = 0;
     for (int e = 0; e < AVR_EVENT_COUNT; e++) m->due[e] = NEVER;
     avr_timer_reset(m);
@@ -266,6 +289,7 @@ AVR_EXPORT void avr_reset(avr_machine *m, uint8_t cause)
     avr_adc_reset(m);
     avr_wdt_reset(m);
     avr_eeprom_reset(m);
+    avr_spm_reset(m);
     avr_gpio_reset(m);
     find_next_due(m);
 }
@@ -277,6 +301,7 @@ AVR_EXPORT void avr_init(avr_machine *m, uint32_t clock_hz, uint32_t wdt_hz, uin
     m->wdt_hz = wdt_hz;
     m->flash_id = flash_id;
     m->stack_low = RAMEND;
+    m->fuse_low = m->fuse_high = m->fuse_extended = m->lock_bits = 0xFF;
     memset(m->eeprom, 0xFF, sizeof m->eeprom);
     avr_reset(m, 1);
 }

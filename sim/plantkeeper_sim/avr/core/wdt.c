@@ -49,6 +49,7 @@ void avr_wdt_event(avr_machine *m)
         rearm(m);
         return;
     }
+    if (m->stop & STOP_FAULT) return; /* what failed is told first */
     avr_reset(m, 8);
     avr_want_stop(m, AVR_STOP_RESET);
 }
