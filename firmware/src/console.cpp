@@ -109,12 +109,12 @@ pk::Error carry_out(const pk::Line &line, pk::TextWriter &reply)
 void execute(const char *text)
 {
     char buffer[REPLY_BYTES];
-    pk::TextWriter reply(buffer, sizeof buffer);
+    pk::TextBuffer reply(buffer, sizeof buffer);
     const pk::Error error = carry_out(pk::parse_line(text), reply);
     if (error != pk::ERROR_NONE) errors.push(error);
     if (!reply.length()) return;
     reply.put('\r').put('\n');
-    Serial.write(reinterpret_cast<const uint8_t *>(reply.text()), reply.length());
+    Serial.write(reinterpret_cast<const uint8_t *>(reply.content()), reply.length());
 }
 
 }  // namespace

@@ -7,20 +7,18 @@
 
 namespace events {
 
-// A line under construction; it is sent, with its line end, when it goes out of scope.
-class Line {
+// A line, sent as it is written; its end is sent when it goes out of scope.
+class Line : public pk::TextWriter {
 public:
     explicit Line(const char *flash_name);
     ~Line();
     Line &field(const char *flash_name);
-    Line &text(const char *flash_name, const char *flash_value);
-    Line &number(const char *flash_name, uint32_t value);
+    Line &named(const char *flash_name, const char *flash_value);
+    Line &count(const char *flash_name, uint32_t value);
     Line &key(uint32_t boot, uint32_t seq);
-    pk::TextWriter &out() { return out_; }
 
 private:
-    char buffer_[96];
-    pk::TextWriter out_;
+    void write(char c);
 };
 
 }  // namespace events

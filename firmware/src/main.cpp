@@ -43,11 +43,10 @@ void led(bool on)
 void say_boot(uint32_t boot)
 {
     events::Line line(PSTR("boot"));
-    line.field(PSTR("id")).out().signed_number(configured ? config.id : 0);
-    line.number(PSTR("boot"), boot);
-    line.field(PSTR("cause")).out().flash(PSTR("0x")).hex8(reset_cause);
-    line.field(PSTR("fw"));
-    identity::write_version(line.out());
+    line.field(PSTR("id")).signed_number(configured ? config.id : 0);
+    line.count(PSTR("boot"), boot);
+    line.field(PSTR("cause")).flash(PSTR("0x")).hex8(reset_cause);
+    identity::write_version(line.field(PSTR("fw")));
 }
 
 bool reading_is_due() { return configured && static_cast<int32_t>(clock::ticks() - next_reading_tick) >= 0; }

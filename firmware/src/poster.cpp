@@ -13,6 +13,24 @@ namespace {
 const uint16_t ANSWER_MS = 2000, CHUNK_BYTES = 32;
 const uint16_t FIRST_EPHEMERAL_PORT = 49152;
 
+// Text for the transmit buffer of the connection, in portions.
+class Request : public pk::TextWriter {
+public:
+    Request() : length_(0) {}
+    ~Request() { w5500::put(portion_, length_); }
+
+private:
+    void write(char c)
+    {
+        portion_[length_++] = static_cast<uint8_t>(c);
+        if (length_ < sizeof portion_) return;
+        w5500::put(portion_, length_);
+        length_ = 0;
+    }
+
+    uint8_t portion_[CHUNK_BYTES], length_;
+};
+
 // A port that the last connections did not use (RFC 6335 section 6): 16 384 of them, in turn.
 uint16_t source_port(uint32_t boot, uint32_t seq, uint8_t attempt)
 {
@@ -70,20 +88,15 @@ Attempt await_answer()
 
 Attempt post(const pk::Config &config, uint32_t boot, const pk::Reading &reading, uint32_t age_s)
 {
-    static char buffer[pk::REQUEST_BYTES];
-    pk::TextWriter request(buffer, sizeof buffer);
-    Attempt failed = {BROKEN, 0};
-    if (!pk::write_request(request, config, boot, reading, age_s)) return failed;
-
     w5500::Result result =
         w5500::connect(config.gateway, config.gateway_port, source_port(boot, reading.seq, reading.attempts));
-    if (result == w5500::OK)
-        result = w5500::send(reinterpret_cast<const uint8_t *>(request.text()), request.length());
-    else {
-        failed.outcome = from_connection(result);
-        return failed;
+    Attempt attempt = {from_connection(result), 0};
+    if (result != w5500::OK) return attempt;
+    {
+        Request request;
+        pk::write_request(request, config, boot, reading, age_s);
     }
-    Attempt attempt = failed;
+    result = w5500::send();
     if (result == w5500::OK)
         attempt = await_answer();
     else

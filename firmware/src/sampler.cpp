@@ -19,9 +19,9 @@ void report(const char *flash_name, const char *flash_reason, uint16_t *failures
 {
     if (*failures < UINT16_MAX) ++*failures;
     events::Line(PSTR("sensor"))
-        .text(PSTR("name"), flash_name)
-        .text(PSTR("reason"), flash_reason)
-        .number(PSTR("failures"), *failures);
+        .named(PSTR("name"), flash_name)
+        .named(PSTR("reason"), flash_reason)
+        .count(PSTR("failures"), *failures);
 }
 
 const char *dht11_reason(pk::Dht11Result result)

@@ -27,8 +27,8 @@ void say_dropped(const pk::Reading &reading, const char *flash_reason, uint16_t 
     counted.dropped++;
     events::Line(PSTR("dropped"))
         .key(boot, reading.seq)
-        .text(PSTR("reason"), flash_reason)
-        .number(PSTR("status"), status);
+        .named(PSTR("reason"), flash_reason)
+        .count(PSTR("status"), status);
 }
 
 // The oldest reading's fate after an attempt.
@@ -39,8 +39,8 @@ void settle(const poster::Attempt &attempt)
         counted.delivered++;
         events::Line(PSTR("delivered"))
             .key(boot, reading.seq)
-            .number(PSTR("status"), attempt.status)
-            .number(PSTR("attempts"), reading.attempts);
+            .count(PSTR("status"), attempt.status)
+            .count(PSTR("attempts"), reading.attempts);
         queue.pop();
         round_attempts = 0;
     } else if (attempt.outcome == poster::REFUSED) {
@@ -50,9 +50,9 @@ void settle(const poster::Attempt &attempt)
     } else {
         events::Line(PSTR("undelivered"))
             .key(boot, reading.seq)
-            .text(PSTR("reason"), poster::reason(attempt.outcome))
-            .number(PSTR("status"), attempt.status)
-            .number(PSTR("attempts"), reading.attempts);
+            .named(PSTR("reason"), poster::reason(attempt.outcome))
+            .count(PSTR("status"), attempt.status)
+            .count(PSTR("attempts"), reading.attempts);
         retry_at = clock::now() + (clock::from_ms(RETRY_MS) << round_attempts);
         round_attempts++;
         open = round_attempts < ATTEMPTS_A_ROUND;
@@ -86,8 +86,8 @@ bool take()
     counted.taken++;
     {
         events::Line line(PSTR("taken"));
-        line.key(boot, reading.seq).field(PSTR("temperature")).out().tenths(reading.temperature_tenths);
-        line.number(PSTR("humidity"), reading.humidity).number(PSTR("light"), reading.light);
+        line.key(boot, reading.seq).field(PSTR("temperature")).tenths(reading.temperature_tenths);
+        line.count(PSTR("humidity"), reading.humidity).count(PSTR("light"), reading.light);
     }
     pk::Reading dropped;
     if (queue.push(reading, &dropped)) say_dropped(dropped, PSTR("full"), 0);

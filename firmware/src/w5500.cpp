@@ -18,7 +18,7 @@ const uint8_t MR_RST = 0x80, PHY_LINK = 0x01, VERSION = 0x04;
 
 // Socket registers (section 4.2)
 const uint16_t SN_MR = 0x0000, SN_CR = 0x0001, SN_IR = 0x0002, SN_SR = 0x0003, SN_PORT = 0x0004, SN_DIPR = 0x000C;
-const uint16_t SN_TX_FSR = 0x0020, SN_TX_WR = 0x0024, SN_RX_RSR = 0x0026, SN_RX_RD = 0x0028;
+const uint16_t SN_TX_WR = 0x0024, SN_RX_RSR = 0x0026, SN_RX_RD = 0x0028;
 const uint8_t TCP = 0x01;
 const uint8_t OPEN = 0x01, CONNECT = 0x04, DISCON = 0x08, CLOSE = 0x10, SEND = 0x20, RECV = 0x40;
 const uint8_t IR_TIMEOUT = 0x08, IR_SENDOK = 0x10;
@@ -165,12 +165,15 @@ Result connect(const uint8_t address[4], uint16_t port, uint16_t source_port)
     }
 }
 
-Result send(const uint8_t *data, uint16_t length)
+void put(const uint8_t *data, uint16_t length)
 {
-    if (read_size(SN_TX_FSR) < length) return TIMED_OUT;  // the buffer of a fresh connection is empty
     uint16_t at = read16(SN_TX_WR, SOCKET0);
     write(at, SOCKET0_TX, data, length);  // the chip wraps the address in its ring
     write16(SN_TX_WR, SOCKET0, static_cast<uint16_t>(at + length));
+}
+
+Result send()
+{
     if (!command(SEND)) return TIMED_OUT;
     clock::Counts deadline = clock::now() + clock::from_ms(WAIT_MS);
     for (;;) {

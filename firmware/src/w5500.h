@@ -13,9 +13,12 @@ enum Result { OK, NO_LINK, CONNECT_FAILED, TIMED_OUT, CLOSED };
 bool begin(const pk::Config &config);
 bool is_present();
 bool link_is_up();
-// Each takes at most 2 s.
+// At most 2 s.
 Result connect(const uint8_t address[4], uint16_t port, uint16_t source_port);
-Result send(const uint8_t *data, uint16_t length);
+// Adds to what send() will send: up to 2 KiB, as much as the transmit buffer of a fresh connection holds.
+void put(const uint8_t *data, uint16_t length);
+// At most 2 s.
+Result send();
 // Waits for bytes; 0 with *result CLOSED or TIMED_OUT where none came.
 uint16_t receive(uint8_t *data, uint16_t size, uint16_t timeout_ms, Result *result);
 void disconnect();

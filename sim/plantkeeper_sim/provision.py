@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
 RECORD = struct.Struct("<4sHi6s4s4s4s4sHHH32s")
@@ -12,6 +12,7 @@ RECORD_BYTES = RECORD.size + 2
 SLOTS_AT = (128, 256)
 EEPROM_BYTES = 1024
 MAX_ID = 2**31 - 1
+KEY_BYTES, MAX_KEY_NUMBER = 32, 2**16 - 1
 
 
 ADDRESS, MASK = IPv4Address("192.0.2.20"), IPv4Address("255.255.255.0")
@@ -25,6 +26,7 @@ class BoardConfig:
     Args:
         device_id: its number at the backend, 1…2147483647.
         period_s: seconds between readings, a multiple of 4.
+        key_number, key: signs what the board posts (docs/signatures.md); number 0: nothing does.
     """
 
     device_id: int
@@ -34,6 +36,8 @@ class BoardConfig:
     gateway: IPv4Address = GATEWAY
     gateway_port: int = 8080
     period_s: int = 300
+    key_number: int = 0
+    key: bytes = field(default=bytes(KEY_BYTES), repr=False)
 
     def __post_init__(self) -> None:
         if not 1 <= self.device_id <= MAX_ID:
@@ -42,6 +46,10 @@ class BoardConfig:
             raise ValueError(f"period of {self.period_s} s: expected 4…65532, a multiple of 4")
         if not 1 <= self.gateway_port <= 65535:
             raise ValueError(f"gateway port {self.gateway_port}: expected 1…65535")
+        if not 0 <= self.key_number <= MAX_KEY_NUMBER:
+            raise ValueError(f"key number {self.key_number}: expected 0 (no key)…{MAX_KEY_NUMBER}")
+        if len(self.key) != KEY_BYTES:
+            raise ValueError(f"key of {len(self.key)} bytes: expected {KEY_BYTES}")
 
     @property
     def mac(self) -> bytes:
@@ -76,8 +84,8 @@ def encode(config: BoardConfig, *, generation: int = 0) -> bytes:
         config.gateway.packed,
         config.gateway_port,
         config.period_s,
-        0,
-        bytes(32),
+        config.key_number,
+        config.key,
     )
     return body + crc16(body).to_bytes(2, "little")
 

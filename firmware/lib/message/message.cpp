@@ -1,5 +1,7 @@
 #include "message.h"
 
+#include "signature.h"
+
 #ifndef PK_VERSION
 #define PK_VERSION "0.1.0"
 #endif
@@ -7,7 +9,8 @@
 namespace pk {
 namespace {
 
-const uint8_t BODY_BYTES = 112;
+// The longest, every number at its largest, and the 0 behind it.
+const uint8_t BODY_BYTES = 88, QUOTED_KEY_BYTES = 24;
 
 void write_body(TextWriter &out, const Config &config, const Reading &reading, uint32_t age_s)
 {
@@ -23,19 +26,22 @@ void write_body(TextWriter &out, const Config &config, const Reading &reading, u
 
 void write_key(TextWriter &out, uint32_t boot, uint32_t seq) { out.number(boot).put('-').number(seq); }
 
-bool write_request(TextWriter &out, const Config &config, uint32_t boot, const Reading &reading, uint32_t age_s)
+void write_request(TextWriter &out, const Config &config, uint32_t boot, const Reading &reading, uint32_t age_s)
 {
-    char body_buffer[BODY_BYTES];
-    TextWriter body(body_buffer, sizeof body_buffer);
+    char key_buffer[QUOTED_KEY_BYTES], body_buffer[BODY_BYTES];
+    TextBuffer key(key_buffer, sizeof key_buffer), body(body_buffer, sizeof body_buffer);
+    key.put('"');
+    write_key(key, boot, reading.seq);
+    key.put('"');
     write_body(body, config, reading, age_s);
 
     out.flash(PK_TEXT("POST /sensor-data HTTP/1.1\r\nHost: ")).address(config.gateway).put(':').number(config.gateway_port);
     out.flash(PK_TEXT("\r\nUser-Agent: PlantKeeper/" PK_VERSION
-                      "\r\nContent-Type: application/json\r\nIdempotency-Key: \""));
-    write_key(out, boot, reading.seq);
-    out.flash(PK_TEXT("\"\r\nContent-Length: ")).number(body.length());
-    out.flash(PK_TEXT("\r\nConnection: close\r\n\r\n")).put(body.text());
-    return !body.overflowed() && !out.overflowed();
+                      "\r\nContent-Type: application/json\r\nIdempotency-Key: "));
+    out.text(key.content());
+    if (config.key_number) write_signature(out, config, key.content(), body);
+    out.flash(PK_TEXT("\r\nContent-Length: ")).number(body.length());
+    out.flash(PK_TEXT("\r\nConnection: close\r\n\r\n")).text(body.content());
 }
 
 }  // namespace pk

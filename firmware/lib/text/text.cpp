@@ -2,18 +2,17 @@
 
 namespace pk {
 
-TextWriter &TextWriter::put(char c)
+void TextBuffer::write(char c)
 {
     if (length_ + 1 >= size_) {
         overflowed_ = true;
-        return *this;
+        return;
     }
     buffer_[length_++] = c;
     buffer_[length_] = 0;
-    return *this;
 }
 
-TextWriter &TextWriter::put(const char *text)
+TextWriter &TextWriter::text(const char *text)
 {
     while (*text) put(*text++);
     return *this;

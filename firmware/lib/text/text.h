@@ -1,4 +1,4 @@
-// Text into a fixed buffer: no heap, no String, never past the end.
+// Text, character by character, to wherever a writer puts it: a buffer, a wire, a hash. No heap, no String.
 #pragma once
 #include <stdint.h>
 
@@ -25,12 +25,12 @@ inline char flash_char(const char *at)
 
 class TextWriter {
 public:
-    TextWriter(char *buffer, uint16_t size) : buffer_(buffer), size_(size), length_(0), overflowed_(false)
+    TextWriter &put(char c)
     {
-        if (size_) buffer_[0] = 0;
+        write(c);
+        return *this;
     }
-    TextWriter &put(char c);
-    TextWriter &put(const char *text);    // text in RAM
+    TextWriter &text(const char *text);   // in RAM
     TextWriter &flash(const char *text);  // PK_TEXT("…"), which stays in flash on AVR
     TextWriter &number(uint32_t value);
     TextWriter &signed_number(int32_t value);
@@ -38,11 +38,26 @@ public:
     TextWriter &hex8(uint8_t value);
     TextWriter &address(const uint8_t ip[4]);
 
-    const char *text() const { return buffer_; }
+protected:
+    ~TextWriter() {}
+    virtual void write(char c) = 0;
+};
+
+// A fixed buffer, always ended by 0, never written past its end.
+class TextBuffer : public TextWriter {
+public:
+    TextBuffer(char *buffer, uint16_t size) : buffer_(buffer), size_(size), length_(0), overflowed_(false)
+    {
+        if (size_) buffer_[0] = 0;
+    }
+
+    const char *content() const { return buffer_; }
     uint16_t length() const { return length_; }
     bool overflowed() const { return overflowed_; }
 
 private:
+    void write(char c);
+
     char *buffer_;
     uint16_t size_, length_;
     bool overflowed_;

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import socket
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
@@ -33,6 +33,7 @@ class StackOptions:
         gateway_command: program that takes `serve` and `forward`.
         backend_url: an HTTPS backend of somebody else, instead of the mock.
         backend_ca: PEM file of the authority that it is verified against; None trusts the system's.
+        gateway_settings: environment variables of gateway and forwarder, over those that a stack has by itself.
     """
 
     log_dir: Path
@@ -42,6 +43,7 @@ class StackOptions:
     gateway_command: Sequence[str] = GATEWAY_COMMAND
     backend_url: str | None = None
     backend_ca: Path | None = None
+    gateway_settings: Mapping[str, str] = field(default_factory=dict)
     say: Callable[[str], None] = field(default=lambda _line: None)
 
 
@@ -206,7 +208,7 @@ class LocalStack:
             name,
             command,
             log_dir=self.options.log_dir,
-            environment=environment,
+            environment=environment | dict(self.options.gateway_settings),
             inherit=inherit,
             watch=self._janitor.watch_process,
         )

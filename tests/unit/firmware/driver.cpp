@@ -15,12 +15,15 @@
 #include "dht11_frame.h"
 #include "error_queue.h"
 #include "grammar.h"
+#include "hmac.h"
 #include "http_answer.h"
 #include "line_reader.h"
 #include "message.h"
 #include "queue.h"
 #include "scales.h"
 #include "settings.h"
+#include "sha256.h"
+#include "signature.h"
 #include "text.h"
 
 namespace {
@@ -94,11 +97,11 @@ std::string configure(std::istringstream &words)
     pk::Config changed = pk::default_config();
     while (std::getline(lines, line, '|')) {
         char buffer[32];
-        pk::TextWriter reply(buffer, sizeof buffer);
+        pk::TextBuffer reply(buffer, sizeof buffer);
         pk::Line parsed = pk::parse_line(line.c_str());
         out += std::to_string(parsed.header == pk::HEADER_UNDEFINED ? pk::ERROR_UNDEFINED_HEADER
                                                                     : pk::configure(parsed, &changed, reply));
-        out += std::string(" ") + reply.text() + "|";
+        out += std::string(" ") + reply.content() + "|";
     }
     uint8_t record[pk::CONFIG_BYTES];
     pk::encode_config(changed, 0, record);
@@ -133,7 +136,7 @@ std::string errors(std::istringstream &words)
     for (std::string word; words >> word;) {
         if (word == "pop") {
             char buffer[40];
-            pk::TextWriter text(buffer, sizeof buffer);
+            pk::TextBuffer text(buffer, sizeof buffer);
             pk::write_error(text, queue.pop());
             out += std::string(buffer) + "|";
         } else if (word == "clear") {
@@ -177,7 +180,7 @@ std::string median(std::istringstream &words)
 std::string request(std::istringstream &words)
 {
     std::vector<char> buffer(static_cast<size_t>(number(words)));
-    pk::TextWriter out(buffer.data(), static_cast<uint16_t>(buffer.size()));
+    pk::TextBuffer out(buffer.data(), static_cast<uint16_t>(buffer.size()));
     pk::Config to = pk::default_config();
     to.id = static_cast<int32_t>(number(words));
     Bytes gateway = bytes(words);
@@ -192,8 +195,42 @@ std::string request(std::istringstream &words)
     reading.humidity = static_cast<uint8_t>(number(words));
     reading.light = static_cast<uint16_t>(number(words));
     uint32_t age_s = static_cast<uint32_t>(number(words));
-    bool whole = pk::write_request(out, to, boot_count, reading, age_s);
-    return (whole ? "whole " : "cut ") + to_hex(out.text(), out.length());
+    to.key_number = static_cast<uint16_t>(number(words));
+    Bytes key = bytes(words);
+    for (size_t i = 0; i < key.size(); i++) to.key[i] = key[i];
+    pk::write_request(out, to, boot_count, reading, age_s);
+    return (out.overflowed() ? "cut " : "whole ") + to_hex(out.content(), out.length());
+}
+
+std::string sha256(std::istringstream &words)
+{
+    pk::Sha256 hash;
+    for (std::string word; words >> word;) {
+        Bytes piece = from_hex(word);
+        hash.feed(piece.data(), static_cast<uint16_t>(piece.size()));
+    }
+    uint8_t digest[pk::SHA256_BYTES];
+    hash.finish(digest);
+    return to_hex(digest, sizeof digest);
+}
+
+std::string hmac(std::istringstream &words)
+{
+    Bytes key = bytes(words), data = bytes(words);
+    pk::HmacSha256 code(key.data(), static_cast<uint8_t>(key.size()));
+    for (uint8_t byte : data) code.put(static_cast<char>(byte));
+    uint8_t digest[pk::SHA256_BYTES];
+    code.finish(digest);
+    return to_hex(digest, sizeof digest);
+}
+
+std::string base64(std::istringstream &words)
+{
+    char buffer[400];
+    pk::TextBuffer out(buffer, sizeof buffer);
+    Bytes data = bytes(words);
+    pk::write_base64(out, data.data(), static_cast<uint8_t>(data.size()));
+    return out.content();
 }
 
 std::string http(std::istringstream &words)
@@ -235,13 +272,13 @@ std::string text(std::istringstream &words)
     std::string kind;
     words >> kind;
     std::vector<char> buffer(static_cast<size_t>(number(words)));
-    pk::TextWriter out(buffer.data(), static_cast<uint16_t>(buffer.size()));
+    pk::TextBuffer out(buffer.data(), static_cast<uint16_t>(buffer.size()));
     if (kind == "number") out.number(static_cast<uint32_t>(number(words)));
     if (kind == "signed") out.signed_number(static_cast<int32_t>(number(words)));
     if (kind == "tenths") out.tenths(static_cast<int16_t>(number(words)));
     if (kind == "hex8") out.hex8(static_cast<uint8_t>(number(words)));
     if (kind == "address") out.address(bytes(words).data());
-    return (out.overflowed() ? "cut " : "whole ") + std::string(buffer.empty() ? "" : out.text());
+    return (out.overflowed() ? "cut " : "whole ") + std::string(buffer.empty() ? "" : out.content());
 }
 
 std::string answer_to(const std::string &line)
@@ -270,6 +307,9 @@ std::string answer_to(const std::string &line)
     if (name == "light") return std::to_string(pk::light_level(static_cast<uint16_t>(number(words))));
     if (name == "median") return median(words);
     if (name == "request") return request(words);
+    if (name == "sha256") return sha256(words);
+    if (name == "hmac") return hmac(words);
+    if (name == "base64") return base64(words);
     if (name == "http") return http(words);
     if (name == "queue") return queue(words);
     if (name == "text") return text(words);

@@ -13,6 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from plantkeeper_hil.readings import humidity_percent, light_level
+from plantkeeper_proxy.signature import verify
 from plantkeeper_sim.parts.dht11 import encode as dht11_frame
 from plantkeeper_sim.provision import BoardConfig, encode
 
@@ -180,9 +181,9 @@ def test_a_pulse_out_of_range_is_named(ask: Ask, bit: int, us: int) -> None:
 # ---- message -----------------------------------------------------------------------------------------------
 
 
-def request(ask: Ask, size: int = 320, **fields: int | str) -> tuple[str, bytes]:
-    names = ("id", "gateway", "port", "boot", "seq", "temperature", "humidity", "light", "age_s")
-    defaults: dict[str, int | str] = {"gateway": "c000020a", "port": 8080, "age_s": 0}
+def request(ask: Ask, size: int = 2048, **fields: int | str) -> tuple[str, bytes]:
+    names = ("id", "gateway", "port", "boot", "seq", "temperature", "humidity", "light", "age_s", "key_number", "key")
+    defaults: dict[str, int | str] = {"gateway": "c000020a", "port": 8080, "age_s": 0, "key_number": 0, "key": ""}
     values = {**defaults, **fields}
     verdict, _, content = ask(f"request {size} {' '.join(str(values[name]) for name in names)}").partition(" ")
     return verdict, bytes.fromhex(content)
@@ -195,15 +196,15 @@ def test_the_golden_request(ask: Ask, pytestconfig: pytest.Config) -> None:
 
 @given(
     st.integers(1, 2**31 - 1), addresses, st.integers(1, 65535), uint32, uint32, st.integers(-400, 850),
-    st.integers(0, 100), st.integers(0, 2000), uint32,
+    st.integers(0, 100), st.integers(0, 2000), uint32, uint16, st.binary(min_size=32, max_size=32),
 )  # fmt: skip
 def test_every_request_is_whole_and_says_what_it_should(
     ask: Ask, device_id: int, gateway: IPv4Address, port: int, boot: int, seq: int, temperature: int, humidity: int,
-    light: int, age_s: int,
+    light: int, age_s: int, key_number: int, key: bytes,
 ) -> None:  # fmt: skip
     verdict, content = request(
         ask, id=device_id, gateway=gateway.packed.hex(), port=port, boot=boot, seq=seq, temperature=temperature,
-        humidity=humidity, light=light, age_s=age_s,
+        humidity=humidity, light=light, age_s=age_s, key_number=key_number, key=key.hex(),
     )  # fmt: skip
     assert verdict == "whole"
     head, _, body = content.partition(b"\r\n\r\n")
@@ -215,6 +216,28 @@ def test_every_request_is_whole_and_says_what_it_should(
     assert int(headers["Content-Length"]) == len(body)
     expected = {"id": device_id, "temperature": temperature / 10, "humidity": humidity, "light": light}
     assert json.loads(body) == expected | ({"age_s": age_s} if age_s else {})
+    if key_number:
+        lowered = {name.lower(): value for name, value in headers.items()}
+        assert verify("POST", "/sensor-data", lowered, body, key).key_id == f"{device_id}.{key_number}"
+    else:
+        assert "Signature" not in headers
+
+
+def test_the_golden_signed_request(ask: Ask, pytestconfig: pytest.Config) -> None:
+    golden = (pytestconfig.rootpath / "tests" / "contract" / "signed_post.http").read_bytes()
+    fields = {"id": 7, "boot": 3, "seq": 42, "temperature": 210, "humidity": 40, "light": 900}
+    assert request(ask, key_number=1, key=bytes(range(32)).hex(), **fields) == ("whole", golden)
+
+
+def test_the_longest_request_is_whole(ask: Ask) -> None:
+    verdict, content = request(
+        ask, id=2**31 - 1, gateway="ffffffff", port=65535, boot=2**32 - 1, seq=2**32 - 1, temperature=-32767,
+        humidity=255, light=65535, age_s=2**32 - 1, key_number=65535, key="ff" * 32,
+    )  # fmt: skip
+    assert verdict == "whole"
+    assert content.endswith(b'{"id":2147483647,"temperature":-3276.7,"humidity":255,"light":65535,"age_s":4294967295}')
+    assert b'Idempotency-Key: "4294967295-4294967295"\r\n' in content
+    assert len(content) < 2048  # the W5500's transmit buffer
 
 
 @given(st.integers(0, 250))
