@@ -8,8 +8,17 @@
 namespace dht11 {
 namespace {
 
-const uint16_t START_MS = 20;  // at least 18
+const uint16_t START_MS = 20;   // at least 18
+const uint16_t REST_MS = 1000;  // after power-up, and between two readings
 const uint8_t LONGEST_US = 120;
+
+clock::Counts rested_at;
+
+void rest()
+{
+    const int32_t left = static_cast<int32_t>(rested_at - clock::now());
+    if (left > 0) clock::sleep_ms(static_cast<uint16_t>(left * 8 / 125 + 1));
+}
 
 // Timer 0 as a stopwatch of 0.5 µs a count.
 void start_stopwatch() { TCCR0A = 0, TCCR0B = _BV(CS01); }
@@ -41,11 +50,16 @@ pk::Dht11Result receive(uint8_t high_us[pk::DHT11_BITS])
 
 }  // namespace
 
-void begin() { release(); }
+void begin()
+{
+    release();
+    rested_at = clock::now() + clock::from_ms(REST_MS);
+}
 
 pk::Dht11Result read(pk::Dht11Frame *frame)
 {
     uint8_t high_us[pk::DHT11_BITS];
+    rest();
     DHT11_PORT &= static_cast<uint8_t>(~_BV(DHT11_BIT));
     DHT11_DDR |= _BV(DHT11_BIT);
     clock::sleep_ms(START_MS);
@@ -54,6 +68,7 @@ pk::Dht11Result read(pk::Dht11Frame *frame)
     clock::wait_us(2);  // the pull-up needs a moment
     pk::Dht11Result result = receive(high_us);
     stop_stopwatch();
+    rested_at = clock::now() + clock::from_ms(REST_MS);
     return result == pk::DHT11_OK ? pk::decode_dht11(high_us, frame) : result;
 }
 

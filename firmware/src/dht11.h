@@ -6,7 +6,7 @@
 namespace dht11 {
 
 void begin();
-// Takes about 25 ms. At most one reading a second.
+// Takes about 25 ms, and up to a second more where the sensor still rests from power-up or the last reading.
 pk::Dht11Result read(pk::Dht11Frame *frame);
 
 }  // namespace dht11

@@ -42,6 +42,7 @@ void led(bool on)
 
 void say_boot(uint32_t boot)
 {
+    Serial.write(reinterpret_cast<const uint8_t *>("\r\n"), 2);  // the reset may have cut a line
     events::Line line(PSTR("boot"));
     line.field(PSTR("id")).signed_number(configured ? config.id : 0);
     line.count(PSTR("boot"), boot);

@@ -6,6 +6,7 @@ HilError
 ├── StackError             a process of the stack did not come up, or died (stack/)
 ├── LedgerError            a place's record cannot be read as readings (ledgers.py)
 ├── FaultRunError          a load or a fault could not be carried out (faults/)
+├── BoardError             a board does not do what it should (board/errors.py)
 ├── BoardRunError          a board stopped in the middle of a run (run/day.py)
 └── UsageError             an option's value makes no sense
 """

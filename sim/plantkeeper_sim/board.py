@@ -90,6 +90,7 @@ class UnoBoard:
         mcu.twi.attach(I2cBus({si1145.ADDRESS: self.si1145}))
         mcu.adc.attach(0, self.soil.volts)
         mcu.uart.watch_lines(self._on_line)
+        mcu.on_reset.append(mcu.uart.drop_unfinished_line)
         self.lines: list[tuple[int, str]] = []
         self.events: list[Event] = []
         self.on_event: Callable[[Event], None] = lambda _event: None
@@ -159,6 +160,8 @@ class UnoBoard:
 
     def _on_line(self, line: bytes, cycles: int) -> None:
         text = line.decode("ascii", "backslashreplace")
+        if not text:  # the firmware ends what a reset may have cut
+            return
         self.lines.append((cycles, text))
         event = parse_event(text, cycles)
         if event is not None:

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from plantkeeper_hil import system_packages
 from plantkeeper_hil.errors import FirmwareBuildError, StackError
-from plantkeeper_hil.firmware import registry, scons_shim, size
+from plantkeeper_hil.firmware import registry, scons_shim, seal, size
+from plantkeeper_hil.locks import exclusive
 from plantkeeper_hil.project import Project
 from plantkeeper_hil.stack.janitor import Janitor
 from plantkeeper_hil.stack.service import Service, finish
@@ -21,6 +22,7 @@ from plantkeeper_hil.stack.service import Service, finish
 ENVIRONMENT = "uno"
 FLASH_LIMIT_BYTES = 32_256  # 32 KiB less the Uno's boot loader
 RAM_LIMIT_BYTES = 1_536  # 2 KiB less 512 bytes that the stack keeps
+VERSION = "0.1.0"
 BUILD_TIMEOUT_S = 900
 OUTPUT_LINES_SHOWN = 30
 
@@ -38,6 +40,7 @@ class BuildResult:
 
     Args:
         flash_bytes, ram_bytes: what it occupies; RAM without the stack.
+        identity: version, git hash and ELF, as `*IDN?` must name them.
     """
 
     elf: Path
@@ -46,12 +49,15 @@ class BuildResult:
     flash_bytes: int
     ram_bytes: int
     toolchain: Toolchain
+    identity: str
 
 
 def build_firmware(
     project: Project, *, toolchain: Toolchain | None = None, say: Callable[[str], None] = lambda _line: None
 ) -> BuildResult:
     """Build the environment `uno`; a second build of unchanged sources takes a second.
+
+    Builds of one checkout wait for one another.
 
     Args:
         project: the checkout.
@@ -78,8 +84,9 @@ def build_firmware(
         environment["PLATFORMIO_CORE_DIR"] = str(core_dir)
         command += ["--project-conf", str(project.firmware_dir / "platformio.system.ini")]
     # beside the build folder, which PlatformIO empties when its settings changed
-    _run(command, project.firmware_dir, environment, build_dir.with_name(f"build-{toolchain.value}.log"))
-    return _result(build_dir / ENVIRONMENT, toolchain)
+    with exclusive(build_dir.with_name(f"build-{toolchain.value}.lock")):
+        _run(command, project.firmware_dir, environment, build_dir.with_name(f"build-{toolchain.value}.log"))
+        return _result(build_dir / ENVIRONMENT, toolchain, environment["PLANTKEEPER_GIT_HASH"])
 
 
 def git_hash(root: Path) -> str:
@@ -120,7 +127,7 @@ def _run(command: list[str], folder: Path, environment: dict[str, str], log: Pat
         )
 
 
-def _result(folder: Path, toolchain: Toolchain) -> BuildResult:
+def _result(folder: Path, toolchain: Toolchain, git: str) -> BuildResult:
     elf, hex_file = folder / "firmware.elf", folder / "firmware.hex"
     occupied = size.size_of(size.sections_of(elf))
     for name, used, limit in (
@@ -129,5 +136,13 @@ def _result(folder: Path, toolchain: Toolchain) -> BuildResult:
     ):
         if used > limit:
             raise FirmwareBuildError(f"{elf}: {used} bytes of {name}; at most {limit} fit, make it smaller")
-    sha256 = hashlib.sha256(elf.read_bytes()).hexdigest()
-    return BuildResult(elf, hex_file, sha256, occupied.flash_bytes, occupied.ram_bytes, toolchain)
+    content = elf.read_bytes()
+    return BuildResult(
+        elf,
+        hex_file,
+        hashlib.sha256(content).hexdigest(),
+        occupied.flash_bytes,
+        occupied.ram_bytes,
+        toolchain,
+        identity=f"{VERSION}+{git}.elf-{seal.seal_of(content, elf)}",
+    )

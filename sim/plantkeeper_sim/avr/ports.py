@@ -119,6 +119,10 @@ class Uart:
         """Call `function(line, cycles)` for every line sent, without its line end."""
         self._watchers.append(function)
 
+    def drop_unfinished_line(self) -> None:
+        """Forget the line that is being sent: a reset cut it."""
+        self._line.clear()
+
     def collect(self) -> None:
         """Fetch what the core has sent."""
         machine = self._machine

@@ -1,0 +1,1 @@
+"""Boards: one protocol, and what stands behind it (emulator, serial port)."""

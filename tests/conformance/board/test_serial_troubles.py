@@ -1,0 +1,161 @@
+"""What goes wrong at a serial port: each trouble is told by its name, with the board's, and leaves the port clean."""
+
+from __future__ import annotations
+
+import random
+import subprocess
+import sys
+import threading
+from collections.abc import Callable
+
+import pytest
+from pty_device import PacedUno, PtyDevice, Scripted
+
+from plantkeeper_hil.board.errors import (
+    BoardBusyError,
+    BoardGarbledError,
+    BoardGoneError,
+    BoardSilentError,
+    BoardTimeoutError,
+    BootloaderOnlyError,
+)
+from plantkeeper_hil.board.serial import SerialBoard, open_port
+from plantkeeper_sim.board import UnoBoard
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+IDN = b"PlantKeeper,uno,7,0.1.0+abc1234.elf-0123456789abcdef\r\n"
+
+
+def answer(data: bytes) -> bytes:
+    return b"".join(
+        IDN if b"*IDN?" in line else b'0,"No error"\r\n' if b"SYST:ERR?" in line else b"" for line in data.split(b"\n")
+    )
+
+
+class Talking(Scripted):
+    """Answers *IDN? as the firmware does."""
+
+    def __init__(self, says: Callable[[], bytes] = lambda: b"") -> None:
+        super().__init__(answer, says=says)
+
+
+def board_at(device: PtyDevice, **more: float) -> SerialBoard:
+    return SerialBoard("bench-1", device.path, **{"boot_wait_s": 0.1, "ask_s": 1.0, **more})  # type: ignore[arg-type]
+
+
+def test_unplugged_in_the_middle_of_a_test() -> None:
+    with Talking() as device, board_at(device) as board:
+        threading.Timer(0.2, device.unplug).start()
+        with pytest.raises(BoardGoneError, match=r"board bench-1 at /dev/pts/\d+: .*was it unplugged"):
+            board.expect("never", timeout_s=10)
+        with pytest.raises(BoardGoneError, match="bench-1"):
+            board.scpi("*IDN?")
+
+
+def test_no_such_port() -> None:
+    with pytest.raises(BoardGoneError, match=r"bench-1 at /dev/no-such-board.*hil boards scan"):
+        SerialBoard("bench-1", "/dev/no-such-board")
+
+
+@pytest.mark.parametrize("port", ["gopher://x", "socket://127.0.0.1:1"])
+def test_no_such_url(port: str) -> None:
+    with pytest.raises(BoardGoneError, match="bench-1"):
+        SerialBoard("bench-1", port)
+
+
+def test_a_board_that_babbles() -> None:
+    noise = random.Random(1)
+    with (
+        Scripted(says=lambda: noise.randbytes(40)) as device,
+        pytest.raises(BoardGarbledError, match=r"bench-1 .*babbles"),
+    ):
+        board_at(device)
+
+
+def test_a_board_that_begins_to_babble() -> None:
+    noise, babbling = random.Random(1), threading.Event()
+    with Talking(says=lambda: noise.randbytes(40) if babbling.is_set() else b"") as device, board_at(device) as board:
+        babbling.set()
+        with pytest.raises(BoardGarbledError, match=r"bench-1 .*babbles"):
+            board.expect("!taken", timeout_s=0.5)
+
+
+def test_a_wrong_baud_rate(new_board: Callable[..., UnoBoard]) -> None:
+    with PacedUno(new_board(period_s=4)) as device:
+        with pytest.raises(BoardGarbledError, match=r"bench-1 .*the baud rate is not 9600"):
+            SerialBoard("bench-1", device.path, baud=9600, ask_s=2.0)
+        with SerialBoard("bench-1", device.path) as board:
+            assert board.identity.device_id == 7
+
+
+def test_a_half_flashed_board() -> None:
+    def loader(data: bytes) -> bytes:
+        return b"\x14\x10" if data.endswith(b"0 ") else b""
+
+    with Scripted(loader) as device, pytest.raises(BootloaderOnlyError, match="hil flash --board bench-1"):
+        board_at(device)
+
+
+def test_a_board_that_says_nothing() -> None:
+    with Scripted() as device, pytest.raises(BoardSilentError, match=r"bench-1 .*nothing comes from it at 115200 baud"):
+        board_at(device)
+
+
+def test_a_board_with_another_firmware() -> None:
+    with (
+        Scripted(says=lambda: b"hello world\r\n") as device,
+        pytest.raises(BoardSilentError, match=r"bench-1 .*does not answer \*IDN\?(.|\n)*hello world"),
+    ):
+        board_at(device)
+
+
+def test_a_line_in_two_halves_is_shown_as_such() -> None:
+    with Talking() as device, board_at(device) as board:
+        device.send(b"!taken key=1-1 temp")
+        with pytest.raises(BoardTimeoutError, match=r"\(unfinished\) +!taken key=1-1 temp"):
+            board.expect("!taken .*light", timeout_s=0.3)
+
+
+def test_a_port_that_another_process_has() -> None:
+    hold = (
+        "import serial, sys; s = serial.Serial(sys.argv[1], exclusive=True); print('held', flush=True);sys.stdin.read()"
+    )
+    with Talking() as device:
+        holder = subprocess.Popen(
+            [sys.executable, "-c", hold, device.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert holder.stdout
+        assert holder.stdout.readline() == "held\n"
+        with pytest.raises(BoardBusyError, match=rf"bench-1 .*process {holder.pid} \(.*\) has it"):
+            board_at(device)
+        holder.communicate(timeout=10)
+        with board_at(device) as board:
+            assert board.identity.device_id == 7
+
+
+def test_a_second_reader_is_named() -> None:
+    steal = (
+        "import os, sys; f = os.open(sys.argv[1], os.O_RDWR | os.O_NOCTTY); print('open', flush=True); sys.stdin.read()"
+    )
+    with Talking() as device, board_at(device) as board:
+        thief = subprocess.Popen(
+            [sys.executable, "-c", steal, device.path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        assert thief.stdout
+        assert thief.stdout.readline() == "open\n"
+        with pytest.raises(BoardBusyError, match=rf"bench-1 .*process {thief.pid} "):
+            board.expect("never", timeout_s=0.3)
+        thief.communicate(timeout=10)
+
+
+def test_after_each_trouble_the_port_is_free_again() -> None:
+    noise, babbling = random.Random(1), threading.Event()
+    babbling.set()
+    with Talking(says=lambda: noise.randbytes(40) if babbling.is_set() else b"") as device:
+        with pytest.raises(BoardGarbledError):
+            board_at(device)
+        open_port(device.path, 115200, "nobody").close()
+        babbling.clear()
+        with board_at(device) as board:
+            assert board.scpi("SYST:ERR?") == '0,"No error"'
