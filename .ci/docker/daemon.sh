@@ -21,7 +21,7 @@ ci_plugins() {
 # Whether process PID is a dockerd; a number may be another process's by now.
 ci_is_dockerd() { [ "$(cat "/proc/$1/comm" 2> /dev/null)" = dockerd ]; }
 
-# Sets CI_DOCKERD_PID where it started one.
+# Sets CI_DOCKERD_PID where it started one. Where DOCKER_HOST names a socket, it listens there.
 ci_dockerd_start() {
     CI_DOCKERD_PID=
     docker version > /dev/null 2>&1 && { ci_log "using the running daemon"; return; }
@@ -37,7 +37,7 @@ ci_dockerd_start() {
     # Twice: after a dockerd that was killed the first start only ends its containerd.
     for _ in 1 2; do
         # A session of its own: Ctrl-C must not reach it before the clean-up has run.
-        setsid dockerd > "$CI_DOCKERD_LOG" 2>&1 < /dev/null &
+        setsid dockerd ${DOCKER_HOST:+--host "$DOCKER_HOST"} > "$CI_DOCKERD_LOG" 2>&1 < /dev/null &
         CI_DOCKERD_PID=$!
         deadline=$((SECONDS + 60))
         while kill -0 "$CI_DOCKERD_PID" 2> /dev/null && [ "$SECONDS" -lt "$deadline" ]; do

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from plantkeeper_hil.errors import HilError
+from plantkeeper_hil.errors import HilError, UsageError
 from plantkeeper_hil.firmware import Toolchain, build_firmware
 from plantkeeper_hil.observer import PLUGIN_NAME, TerminalObserver
 from plantkeeper_hil.project import Project, find_project
@@ -60,6 +60,12 @@ def _parser() -> argparse.ArgumentParser:
     sim.add_argument("--boards", type=int, default=1, help="number of boards, ids from 1 (default 1)")
     sim.add_argument("--out", type=Path, help="folder of the reports (default build/sim)")
     sim.add_argument("--gateway", metavar="COMMAND", help="another gateway: a command that takes `serve` and `forward`")
+    sim.add_argument(
+        "--stack",
+        choices=("local", "compose"),
+        default="local",
+        help="processes of this machine (default), or containers of Docker Compose",
+    )
     sim.set_defaults(run=_sim)
 
     stack = commands.add_parser(
@@ -80,6 +86,8 @@ def _sim(project: Project, options: argparse.Namespace) -> int:
     out: Path = (options.out or project.build_dir / "sim").resolve()
     files.remove_stale(out, files.SUMMARY, files.PAGE, files.JUNIT)
     RunPlan(options.seed, options.hours, options.boards)  # a bad number is named before anything is started
+    if options.gateway and options.stack != "local":
+        raise UsageError(f"--gateway {options.gateway}: with --stack {options.stack} the gateway is the image's")
     out.mkdir(parents=True, exist_ok=True)
     words = [
         str(project.system_tests_dir),
@@ -89,6 +97,7 @@ def _sim(project: Project, options: argparse.Namespace) -> int:
         f"--hil-hours={options.hours}",
         f"--hil-boards={options.boards}",
         f"--hil-toolchain={options.toolchain}",
+        f"--hil-stack={options.stack}",
         f"--hil-out={out}",
         f"--junitxml={out / files.JUNIT}",
         "--tb=short",

@@ -16,7 +16,11 @@ from plantkeeper_hil.project import Project, find_project
 from plantkeeper_hil.report import files
 from plantkeeper_hil.run.day import DayResult, run_day
 from plantkeeper_hil.run.plan import RunPlan
+from plantkeeper_hil.stack.base import Stack
+from plantkeeper_hil.stack.compose import ComposeOptions, ComposeStack
 from plantkeeper_hil.stack.local import GATEWAY_COMMAND, LocalStack, StackOptions
+
+COMPOSE = "compose"  # of --hil-stack
 
 
 @contextmanager
@@ -82,23 +86,30 @@ def out_dir(pytestconfig: pytest.Config, hil_project: Project, observer: Observe
 
 
 @pytest.fixture(scope="session")
-def stack(pytestconfig: pytest.Config, run_plan: RunPlan, out_dir: Path, observer: Observer) -> Iterator[LocalStack]:
+def stack(
+    pytestconfig: pytest.Config, hil_project: Project, run_plan: RunPlan, out_dir: Path, observer: Observer
+) -> Iterator[Stack]:
     """PostgreSQL, mock backend, gateway and forwarder, running."""
     command = pytestconfig.getoption("--hil-gateway")
-    options = StackOptions(
-        log_dir=out_dir / "logs",
-        devices=run_plan.boards,
-        gateway_command=shlex.split(command) if command else GATEWAY_COMMAND,
-        say=observer.say,
-    )
-    with explained(), LocalStack(options) as running:
+    made: Stack
+    if pytestconfig.getoption("--hil-stack") == COMPOSE:
+        made = ComposeStack(
+            ComposeOptions(hil_project.root, log_dir=out_dir / "logs", devices=run_plan.boards, say=observer.say)
+        )
+    else:
+        options = StackOptions(
+            log_dir=out_dir / "logs",
+            devices=run_plan.boards,
+            gateway_command=shlex.split(command) if command else GATEWAY_COMMAND,
+            say=observer.say,
+        )
+        made = LocalStack(options)
+    with explained(), made as running:
         yield running
 
 
 @pytest.fixture(scope="session")
-def virtual_day(
-    out_dir: Path, run_plan: RunPlan, firmware: BuildResult, stack: LocalStack, observer: Observer
-) -> DayResult:
+def virtual_day(out_dir: Path, run_plan: RunPlan, firmware: BuildResult, stack: Stack, observer: Observer) -> DayResult:
     """The run, finished and reported, whatever its verdict."""
     observer.say(f"running {run_plan.boards} board(s) for {run_plan.hours:g} virtual hours, seed {run_plan.seed}")
     with explained(), observer.progress(run_plan.virtual_s * run_plan.boards) as progress:

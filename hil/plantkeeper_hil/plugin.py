@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from plantkeeper_hil.faults.reporter import Reporter
-from plantkeeper_hil.fixtures import firmware, hil_project, observer, out_dir, run_plan, stack, virtual_day
+from plantkeeper_hil.fixtures import COMPOSE, firmware, hil_project, observer, out_dir, run_plan, stack, virtual_day
 
 __all__ = ["firmware", "hil_project", "observer", "out_dir", "run_plan", "stack", "virtual_day"]
 
@@ -21,6 +21,12 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--hil-out", metavar="DIR", help="where reports go (default build/sim)")
     group.addoption(
         "--hil-gateway", metavar="COMMAND", help="gateway to test: a command that takes `serve` and `forward`"
+    )
+    group.addoption(
+        "--hil-stack",
+        choices=("local", COMPOSE),
+        default="local",
+        help="what the stack is made of: processes of this machine (default), or containers of Docker Compose",
     )
     group.addoption(
         "--hil-toolchain",

@@ -13,7 +13,7 @@ from plantkeeper_hil.report.model import FirmwareFacts, RunReport
 from plantkeeper_hil.run.boards import live_together
 from plantkeeper_hil.run.evidence import Evidence, device_line, gather, judge, latencies_s, skipped_readings
 from plantkeeper_hil.run.plan import RunPlan, readings_expected
-from plantkeeper_hil.stack.local import LocalStack
+from plantkeeper_hil.stack.base import Stack
 from plantkeeper_sim.avr import load_elf
 from plantkeeper_sim.board import UnoBoard
 
@@ -35,7 +35,7 @@ class DayResult:
 def run_day(
     plan: RunPlan,
     firmware: BuildResult,
-    stack: LocalStack,
+    stack: Stack,
     *,
     progress: Callable[[float], None] = lambda _s: None,
 ) -> DayResult:
@@ -66,7 +66,7 @@ def run_day(
     return _result(plan, firmware, evidence, wall_s)
 
 
-def wait_delivered(stack: LocalStack, timeout_s: float = DRAIN_TIMEOUT_S) -> None:
+def wait_delivered(stack: Stack, timeout_s: float = DRAIN_TIMEOUT_S) -> None:
     """Wait until no stored reading waits for the backend any more.
 
     Raises:
@@ -80,8 +80,8 @@ def wait_delivered(stack: LocalStack, timeout_s: float = DRAIN_TIMEOUT_S) -> Non
             return
         if time.monotonic() > deadline_s:
             raise StackError(
-                f"{waiting} stored readings still wait for the backend after {timeout_s:g} s; see forwarder.log in "
-                f"{stack.options.log_dir}"
+                f"{waiting} stored readings still wait for the backend after {timeout_s:g} s; see the forwarder's log "
+                f"in {stack.log_dir}"
             )
         time.sleep(POLL_S)
 

@@ -1,10 +1,11 @@
 """Ends what a run leaves behind, even where the run itself was killed.
 
-A process of its own that reads its orders from a pipe: `process PID CREATE_TIME` and `folder PATH`. When the pipe
-closes, whether the run ended well or by SIGKILL, what is still there of it is ended and removed. Each order comes
-before what it is about: a folder is announced before it is made, a process before its command gets to run
-(service.py), so that there is no moment at which something is there that the janitor does not know of. A pid counts
-only together with its creation time, so that a pid used again is left alone.
+A process of its own that reads its orders from a pipe: `process PID CREATE_TIME`, `folder PATH`, and `command WORDS`
+for what only a command can remove, such as containers. When the pipe closes, whether the run ended well or by SIGKILL,
+what is still there of it is ended and removed. Each order comes before what it is about: a folder is announced before
+it is made, a process before its command gets to run (service.py), so that there is no moment at which something is
+there that the janitor does not know of. A pid counts only together with its creation time, so that a pid used again is
+left alone.
 
 Standard library and psutil only; run as `python -m plantkeeper_hil.stack.janitor`.
 """
@@ -12,13 +13,14 @@ Standard library and psutil only; run as `python -m plantkeeper_hil.stack.janito
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -28,7 +30,8 @@ import psutil
 
 GRACE_S = 5.0
 REMOVE_S = 10.0
-CLOSE_S = 60.0
+CLOSE_S = 150.0
+COMMAND_S = 120.0
 POLL_S = 0.02
 SAME_TIME_S = 0.1  # far below the time in which pids come round again
 
@@ -61,6 +64,10 @@ class Janitor:
         """End this process when the run is over."""
         with contextlib.suppress(psutil.NoSuchProcess):
             self._order(f"process {pid} {psutil.Process(pid).create_time()}")
+
+    def watch_command(self, words: Sequence[str]) -> None:
+        """Run this command when the run is over: it removes something, and does nothing where that is not there."""
+        self._order(f"command {json.dumps(list(words))}")
 
     def make_folder(self) -> Path:
         """A new folder, ours alone, that is removed when the run is over."""
@@ -111,18 +118,24 @@ class Watched:
 
 
 def clean_up(orders: Iterable[str]) -> None:
-    """Carry out a run's orders: processes first, in the reverse of the order in which they were started."""
+    """Carry out a run's orders: processes, in the reverse of the order of their starts, then commands, then folders."""
     processes: list[Watched] = []
+    commands: list[list[str]] = []
     folders: list[Path] = []
     for order in orders:
         kind, _, rest = order.rstrip("\n").partition(" ")
         if kind == "folder":
             folders.append(Path(rest))
+        elif kind == "command":
+            commands.append(json.loads(rest))
         elif kind == "process":
             pid, created_s = rest.split()
             processes.append(Watched(int(pid), float(created_s)))
     for process in reversed(processes):
         end(process)
+    for words in commands:
+        with contextlib.suppress(OSError, subprocess.SubprocessError):  # nobody is left to be told
+            subprocess.run(words, stdin=subprocess.DEVNULL, capture_output=True, timeout=COMMAND_S, check=False)
     for folder in folders:
         remove(folder)
 

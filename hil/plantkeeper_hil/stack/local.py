@@ -84,9 +84,14 @@ class LocalStack:
         return self
 
     def __exit__(
-        self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
+        self, type_: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
     ) -> None:
         self.close()
+
+    @property
+    def log_dir(self) -> Path:
+        """Where logs are."""
+        return self.options.log_dir
 
     @property
     def backend(self) -> BackendClient:

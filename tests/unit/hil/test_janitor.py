@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import shutil
 import subprocess
 import sys
@@ -31,6 +32,15 @@ def sleeper() -> Iterator[subprocess.Popen[bytes]]:
     yield process
     process.kill()
     process.wait()
+
+
+def test_commands_are_run_while_the_folders_are_still_there(tmp_path: Path) -> None:
+    folder, witness = tmp_path / "of the run", tmp_path / "witness"
+    folder.mkdir()
+    script = f"import pathlib; pathlib.Path({str(witness)!r}).write_text(str(pathlib.Path({str(folder)!r}).exists()))"
+    words = json.dumps([sys.executable, "-c", script])
+    clean_up([f"folder {folder}\n", f"command {words}\n", 'command ["no such program"]\n'])
+    assert (witness.read_text(), folder.exists()) == ("True", False)
 
 
 def test_processes_are_ended_and_folders_removed(sleeper: subprocess.Popen[bytes], tmp_path: Path) -> None:
