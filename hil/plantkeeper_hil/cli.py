@@ -1,4 +1,4 @@
-"""`hil sim`, `hil stack`, `hil firmware`: what the nox sessions of these names call."""
+"""The `hil` command; `hil sim`, `hil stack` and `hil firmware` are what the nox sessions of these names call."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.console import Console
 
 from plantkeeper_hil.errors import HilError, UsageError
 from plantkeeper_hil.firmware import Toolchain, build_firmware
+from plantkeeper_hil.inventory import cli as boards_cli
 from plantkeeper_hil.observer import PLUGIN_NAME, TerminalObserver
 from plantkeeper_hil.project import Project, find_project
 from plantkeeper_hil.report import files
@@ -79,6 +80,9 @@ def _parser() -> argparse.ArgumentParser:
 
     firmware = commands.add_parser("firmware", parents=[toolchain], help="build the firmware and report flash and RAM")
     firmware.set_defaults(run=_firmware)
+
+    boards = commands.add_parser("boards", help="the boards on this bench: scan, list, hold, release")
+    boards_cli.add_arguments(boards)
     return parser
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import json
 import os
@@ -122,9 +123,14 @@ class Lock:
     def _open(self) -> int:
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            return os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+            # a file that is there is opened without O_CREAT, which /tmp's fs.protected_regular refuses to others
+            with contextlib.suppress(FileNotFoundError):
+                return os.open(self.path, os.O_RDWR | os.O_CLOEXEC)
+            descriptor = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC)
+            os.fchmod(descriptor, 0o666)  # for all users of this machine, whatever the umask
         except OSError as error:
             raise LockedError(f"{self.what}: no lock file {self.path} ({error}); make its folder writable") from error
+        return descriptor
 
 
 def _parse(content: bytes) -> Holder | None:
