@@ -58,6 +58,7 @@ ARDUINO_CORE = Need(
     _any_path("/usr/share/arduino/hardware/arduino/avr/cores/arduino/Arduino.h"),
     ("arduino-core-avr",),
 )
+AVRDUDE = Need("avrdude (uploads to a board, and to the emulated one)", _program("avrdude"), ("avrdude",))
 SIMAVR = Need(
     "simavr and its headers (oracle of the emulator's tests)",
     _any_path("/usr/include/simavr/sim_avr.h"),
@@ -93,6 +94,7 @@ GROUPS: Mapping[str, tuple[Need, ...]] = {
         AVR_TOOLCHAIN,
         AVR_LIBC,
         ARDUINO_CORE,
+        AVRDUDE,
         SIMAVR,
         NGINX,
         NGINX_ECHO,

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Protocol, TypeVar
 
-from plantkeeper_sim.avr import Firmware, Mcu, StopReason
+from plantkeeper_sim.avr import BARE, Firmware, Fuses, Mcu, StopReason
 from plantkeeper_sim.errors import SimError
 from plantkeeper_sim.events import Event, parse_event
 from plantkeeper_sim.net import LATENCY_S, PATIENCE_S, Network
@@ -57,6 +57,7 @@ class UnoBoard:
         seed: of the plant's surroundings and of all that data sheets leave open; the device id is mixed in,
             so boards of one seed stand at different plants.
         latency_s, patience_s: of the network (`plantkeeper_sim.net`).
+        fuses: of its MCU; `UNO` where its flash has a bootloader.
         eeprom: contents instead of the configuration alone, from an earlier run.
     """
 
@@ -69,11 +70,12 @@ class UnoBoard:
         latency_s: float = LATENCY_S,
         patience_s: float = PATIENCE_S,
         eeprom: bytes | None = None,
+        fuses: Fuses = BARE,
     ) -> None:
         self.config, self.seed = config, seed
         self.plant = Plant(Random(f"{seed}/plant/{config.device_id}").randrange(2**32))
         random = Random(f"{seed}/chips/{config.device_id}")
-        self.mcu = mcu = Mcu(firmware, eeprom=eeprom_image(config) if eeprom is None else eeprom)
+        self.mcu = mcu = Mcu(firmware, fuses=fuses, eeprom=eeprom_image(config) if eeprom is None else eeprom)
         self.network = Network(mcu, latency_s=latency_s, patience_s=patience_s)
         self.led = Led(mcu.pin("PB0"))
         self.w5500 = W5500(mcu, mcu.pin("PB2"), self.network, random=random)

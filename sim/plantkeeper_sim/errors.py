@@ -9,6 +9,7 @@ SimError
 │   ├── FlashAccessError
 │   ├── StackOverflowError
 │   └── NotModelledError
+├── PortError            a board's port cannot be made, or a board's process did not do what it was asked
 ├── SnapshotError        a snapshot does not belong to this machine
 ├── BackendError         the mock backend was set up or asked for something that it cannot do
 └── PartError            a chip was used as its datasheet does not allow, or as is not modelled
@@ -62,6 +63,10 @@ class NotModelledError(McuFault):
 
 class SnapshotError(SimError):
     """A snapshot of another machine or firmware."""
+
+
+class PortError(SimError):
+    """The port of a paced board cannot be made, or its process did not do what it was asked."""
 
 
 class PartError(SimError):

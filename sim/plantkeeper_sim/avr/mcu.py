@@ -182,6 +182,10 @@ class Mcu:
         self._lib.avr_flash_read(self._flash, contents)
         return bytes(self._ffi.buffer(contents))
 
+    @flash.setter
+    def flash(self, image: bytes) -> None:
+        self._flash = self._predecoded(image)
+
     def _predecoded(self, image: bytes) -> Any:
         flash = self._lib.avr_flash_new(image, len(image), self._flash_id)
         if flash == self._ffi.NULL:

@@ -9,6 +9,7 @@ from plantkeeper_sim.avr.buses import AnalogSource, SpiTransfer, TwiBus
 from plantkeeper_sim.errors import NotModelledError
 
 BANDGAP_VOLTS = 1.1  # table 24-3, nominal
+RXEN0, U2X0 = 0x10, 0x02  # bits of UCSR0B and UCSR0A (20.11)
 CHANNELS = (*range(9), 14, 15)  # table 24-4; the rest is reserved
 
 
@@ -114,6 +115,22 @@ class Uart:
         if self._to_feed:
             taken = self._lib.avr_uart_feed(self._machine, bytes(self._to_feed), len(self._to_feed))
             del self._to_feed[:taken]
+
+    def drop(self) -> None:
+        """Forget what was fed and not yet received: the line went dead."""
+        self._to_feed.clear()
+        self._lib.avr_uart_drop(self._machine)
+
+    @property
+    def receiving(self) -> bool:
+        """Whether the program has its receiver on; what is fed before waits on the line."""
+        return bool(self._machine.usart_ucsrb & RXEN0)
+
+    @property
+    def bit_cycles(self) -> int:
+        """Length of a bit, as the program has set it (20.3.1)."""
+        divisor = 8 if self._machine.usart_ucsra & U2X0 else 16
+        return int((self._machine.usart_ubrr + 1) * divisor)
 
     def watch_lines(self, function: Callable[[bytes, int], None]) -> None:
         """Call `function(line, cycles)` for every line sent, without its line end."""

@@ -145,4 +145,6 @@ void avr_twi_reply(avr_machine *m, uint8_t reply);
 void avr_adc_reply(avr_machine *m, uint16_t code);
 /* Queue bytes for the receiver; returns how many fitted. */
 uint32_t avr_uart_feed(avr_machine *m, const uint8_t *bytes, uint32_t count);
+/* Forget what was fed and not yet received. */
+void avr_uart_drop(avr_machine *m);
 uint32_t avr_machine_size(void);

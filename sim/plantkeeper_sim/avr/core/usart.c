@@ -81,6 +81,12 @@ AVR_EXPORT uint32_t avr_uart_feed(avr_machine *m, const uint8_t *bytes, uint32_t
     return taken;
 }
 
+AVR_EXPORT void avr_uart_drop(avr_machine *m)
+{
+    m->uart_in_count = 0;
+    avr_schedule(m, EV_USART_RX, NEVER);
+}
+
 uint8_t avr_usart_read(avr_machine *m, uint16_t address)
 {
     switch (address) {
