@@ -107,7 +107,8 @@ def compose(session: nox.Session) -> None:
     system_packages(session, "emulator", "--perhaps", "firmware")
     install_project(session, *TEST_TOOLS)
     session.run("hil", "sim", "--stack", "compose", "--hours", "2", "--out", "build/compose/sim")
-    session.run("pytest", "tests/compose", "--timeout=600", *session.posargs)
+    report = "--faults-report=build/compose/faults.json"
+    session.run("pytest", "tests/compose", "--timeout=600", report, *session.posargs)
 
 
 @nox.session

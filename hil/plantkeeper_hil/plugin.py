@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from plantkeeper_hil.faults.reporter import Reporter
+from plantkeeper_hil.faults.reporter import REPORT, Reporter
 from plantkeeper_hil.fixtures import COMPOSE, firmware, hil_project, observer, out_dir, run_plan, stack, virtual_day
 
 __all__ = ["firmware", "hil_project", "observer", "out_dir", "run_plan", "stack", "virtual_day"]
@@ -41,6 +41,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
         metavar="N",
         help=f"acknowledged readings over all faults together (default {FAULTS_READINGS})",
     )
+    group.addoption("--faults-report", metavar="FILE", default=str(REPORT), help=f"their figures (default {REPORT})")
     group.addoption("--faults-full", action="store_true", help="let faults last as long as they are meant to")
 
 
@@ -48,7 +49,8 @@ def pytest_configure(config: pytest.Config) -> None:
     """Have the faults' figures collected, by whoever sees all reports."""
     if not hasattr(config, "workerinput"):
         seed, wanted = config.getoption("--hil-seed"), config.getoption("--faults-readings")
-        config.pluginmanager.register(Reporter(seed=seed, wanted=wanted, root=config.rootpath))
+        path = config.rootpath / config.getoption("--faults-report")
+        config.pluginmanager.register(Reporter(seed=seed, wanted=wanted, path=path))
 
 
 def pytest_report_header(config: pytest.Config) -> str:

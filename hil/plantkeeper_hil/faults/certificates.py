@@ -9,8 +9,9 @@ from pathlib import Path
 import requests
 
 from plantkeeper_hil.faults.impostor import Impostor
+from plantkeeper_hil.faults.processes import ProcessWorld
 from plantkeeper_hil.faults.trial import Trial
-from plantkeeper_hil.faults.world import World, wait_for
+from plantkeeper_hil.faults.world import wait_for
 
 ATTEMPTS = 2
 ALARM_TIMEOUT_S = 60.0
@@ -18,7 +19,9 @@ GAUGE = "plantkeeper_certificate_ok"
 
 
 @contextlib.contextmanager
-def impostor_in_place_of_backend(world: World, tls_dir: Path, *, only_tls_1_1: bool = False) -> Iterator[Impostor]:
+def impostor_in_place_of_backend(
+    world: ProcessWorld, tls_dir: Path, *, only_tls_1_1: bool = False
+) -> Iterator[Impostor]:
     """The backend gives way to an impostor on its port; at the end it is back."""
     world.stop_backend(refuse=False)
     impostor = Impostor(world.backend_port.listener(), tls_dir, only_tls_1_1=only_tls_1_1)
@@ -47,7 +50,7 @@ def is_refused_and_sent_nothing(trial: Trial, tls_dir: Path, *, only_tls_1_1: bo
     assert set(result.answers) == {"200"}, "boards were to notice nothing"
 
 
-def raises_an_alarm_until_mended(world: World, tls_dir: Path, *, only_tls_1_1: bool = False) -> None:
+def raises_an_alarm_until_mended(world: ProcessWorld, tls_dir: Path, *, only_tls_1_1: bool = False) -> None:
     """`/readyz` has an alarm about the certificate and `/metrics` says 0 while the impostor is there, and no longer."""
 
     def alarms() -> list[str]:

@@ -81,9 +81,9 @@ def reading_of(device: Device, number: int) -> Sent:
     return Sent(device.id, number, key, text.encode(), expected)
 
 
-def fleet(count: int) -> list[Device]:
-    """Devices 1 to `count`, of both kinds in turn."""
-    return [Device(number, keyed=number % 2 == 0) for number in range(1, count + 1)]
+def fleet(count: int, *, first: int = 1) -> list[Device]:
+    """So many devices, from number `first` on, of both kinds in turn."""
+    return [Device(number, keyed=number % 2 == 0) for number in range(first, first + count)]
 
 
 @dataclass

@@ -17,7 +17,7 @@ import socket
 import threading
 import time
 from collections import Counter, deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from plantkeeper_hil.errors import FaultRunError
@@ -60,6 +60,7 @@ class _Post:
     connection: socket.socket
     board: _Board
     sent: Sent
+    request: bytes
     deadline_s: float
     answer: bytes = b""
 
@@ -75,19 +76,24 @@ class Load:
     """The boards. Nothing is sent before `allow`.
 
     Args:
-        address: of the gateway.
+        gateways: where gateways are, now; asked for each attempt, which goes to one after the other.
         devices: the boards.
         seed: of the order in which they start, and of their pauses.
         answer_timeout_s: a board that has waited so long for its answer gives the attempt up.
     """
 
     def __init__(
-        self, address: tuple[str, int], devices: Sequence[Device], *, seed: str, answer_timeout_s: float
+        self,
+        gateways: Callable[[], Sequence[tuple[str, int]]],
+        devices: Sequence[Device],
+        *,
+        seed: str,
+        answer_timeout_s: float,
     ) -> None:
         self.ledger = Ledger()
         self.answers: Counter[str] = Counter()
         self.acknowledged = 0
-        self._address, self._host = address, f"{address[0]}:{address[1]}"
+        self._gateways, self._attempts = gateways, 0
         self._random = random.Random(seed)
         self._answer_timeout_s = answer_timeout_s
         boards = [_Board(device) for device in devices]
@@ -194,18 +200,22 @@ class Load:
         sent.posts += 1
         connection = socket.socket()
         connection.settimeout(0)  # never block
-        post = _Post(connection, board, sent, now_s + self._answer_timeout_s)
+        gateways = self._gateways()
+        self._attempts += 1
+        address = gateways[self._attempts % len(gateways)]
+        request = request_of(sent, f"{address[0]}:{address[1]}")
+        post = _Post(connection, board, sent, request, now_s + self._answer_timeout_s)
         descriptor = connection.fileno()
         self._posts[descriptor] = post
         self._epoll.register(descriptor, select.EPOLLOUT)
-        problem = connection.connect_ex(self._address)
+        problem = connection.connect_ex(address)
         if problem not in (0, errno.EINPROGRESS):
             self._finish(post, errno.errorcode.get(problem, "connect").lower())
 
     def _progress(self, post: _Post, event: int) -> None:
         try:
             if event & select.EPOLLOUT and not event & select.EPOLLERR:
-                post.connection.send(request_of(post.sent, self._host))  # below a segment: goes out whole
+                post.connection.send(post.request)  # below a segment: goes out whole
                 self._epoll.modify(post.connection.fileno(), select.EPOLLIN)
                 return
             data = post.connection.recv(65_536)

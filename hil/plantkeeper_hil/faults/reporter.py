@@ -11,20 +11,20 @@ import pytest
 from plantkeeper_hil.faults.report import FaultResult, print_table, summary, write
 
 PROPERTY = "fault_result"
-REPORT = Path("build/faults/report.json")
+REPORT = Path("build/faults/report.json")  # unless told otherwise
 
 
 class Reporter:
-    """Writes `build/faults/report.json` and prints the table, where any fault's test ran.
+    """Writes the report and prints the table, where any fault's test ran.
 
     Args:
         seed: of the run.
         wanted: acknowledged readings that the run was to reach.
-        root: the checkout.
+        path: of the report.
     """
 
-    def __init__(self, *, seed: int, wanted: int, root: Path) -> None:
-        self._seed, self._wanted, self._root = seed, wanted, root
+    def __init__(self, *, seed: int, wanted: int, path: Path) -> None:
+        self._seed, self._wanted, self._path = seed, wanted, path
         self._results: dict[str, FaultResult] = {}
 
     def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
@@ -43,7 +43,7 @@ class Reporter:
             return
         results = sorted(self._results.values(), key=lambda result: result.fault)
         report = summary(results, seed=self._seed, wanted=self._wanted)
-        write(report, self._root / REPORT)
+        write(report, self._path)
         print_table(report)
 
 

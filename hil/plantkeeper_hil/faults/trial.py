@@ -7,14 +7,16 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from plantkeeper_hil.faults.check import check
 from plantkeeper_hil.faults.ledger import fleet
 from plantkeeper_hil.faults.load import Load
+from plantkeeper_hil.faults.processes import ProcessWorld
 from plantkeeper_hil.faults.report import FaultResult
 from plantkeeper_hil.faults.world import World, wait_for
 
+W = TypeVar("W", bound=World)
 FAULT_COUNT = 1_000_000
 CLOCK_S = 0.01  # between the answer's way and the journal's clock
 
@@ -48,28 +50,31 @@ class Size:
         return full if self.full else short
 
 
-class Trial:
+class BaseTrial(Generic[W]):
     """What a fault's test works with.
 
     Args:
         fault: its name.
         note: takes the figures, as soon as there are any.
         answer_timeout_s: how long a board waits for an answer.
+        first_device: number of the load's first device.
     """
 
     def __init__(
         self,
         fault: str,
-        world: World,
+        world: W,
         size: Size,
         *,
         note: Callable[[FaultResult], None],
         answer_timeout_s: float = 4.0,
+        first_device: int = 1,
     ) -> None:
         self.world, self.size, self._fault, self._note = world, size, fault, note
         seed = f"{size.seed} {fault}"
         self.random = random.Random(seed)
-        self.load = Load(world.gateway_port.address, fleet(size.devices), seed=seed, answer_timeout_s=answer_timeout_s)
+        devices = fleet(size.devices, first=first_device)
+        self.load = Load(lambda: world.gateways, devices, seed=seed, answer_timeout_s=answer_timeout_s)
         self._started_s = time.monotonic()
 
     def allow(self, share: float) -> None:
@@ -175,3 +180,6 @@ class Trial:
 
     def _count(self, share: float) -> int:
         return round(share * self.size.readings)
+
+
+Trial = BaseTrial[ProcessWorld]  # over processes of this machine

@@ -111,6 +111,12 @@ class Engine:
         aliases = [container.labels[SERVICE], str(container.short_id)]
         self._client.networks.get(f"{self._project}_{network}").connect(container, aliases=aliases)
 
+    def cpu_s(self, service: str) -> dict[str, float]:
+        """Seconds of CPU that each running container of a service has used, by its name."""
+        running = [container for container in self.all(service) if container.status == "running"]
+        stats = {str(one.name): self._client.api.stats(str(one.id), stream=False, one_shot=True) for one in running}
+        return {name: round(one["cpu_stats"]["cpu_usage"]["total_usage"] / 1e9, 2) for name, one in stats.items()}
+
     def logs(self, services: Sequence[str]) -> dict[str, str]:
         """What each container said, by its name."""
         found = [container for service in services for container in self.all(service)]

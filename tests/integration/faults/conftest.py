@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 from postgres_server import PlantkeeperDb, migrated_database, postgres_server
 
+from plantkeeper_hil.faults.processes import ProcessWorld, WorldOptions
 from plantkeeper_hil.faults.report import FaultResult
 from plantkeeper_hil.faults.reporter import note
 from plantkeeper_hil.faults.trial import Size, Trial
-from plantkeeper_hil.faults.world import World, WorldOptions
 from plantkeeper_hil.stack.postgres import Postgres
 
 _databases = count(1)
@@ -56,13 +56,13 @@ def size(request: pytest.FixtureRequest, pytestconfig: pytest.Config) -> Size:
 
 
 @pytest.fixture
-def make_world(dsn: str, size: Size, tmp_path: Path) -> Iterator[Callable[..., World]]:
+def make_world(dsn: str, size: Size, tmp_path: Path) -> Iterator[Callable[..., ProcessWorld]]:
     """Starts a world; settings are WorldOptions'."""
-    made: list[World] = []
+    made: list[ProcessWorld] = []
 
-    def make(**settings: object) -> World:
+    def make(**settings: object) -> ProcessWorld:
         options = {"dsn": dsn, "folder": tmp_path, "devices": size.devices, **settings}
-        made.append(World(WorldOptions(**options)))  # type: ignore[arg-type] # a dataclass checks nothing
+        made.append(ProcessWorld(WorldOptions(**options)))  # type: ignore[arg-type] # a dataclass checks nothing
         made[-1].start()
         return made[-1]
 
@@ -73,7 +73,7 @@ def make_world(dsn: str, size: Size, tmp_path: Path) -> Iterator[Callable[..., W
 
 @pytest.fixture
 def make_trial(
-    request: pytest.FixtureRequest, size: Size, make_world: Callable[..., World]
+    request: pytest.FixtureRequest, size: Size, make_world: Callable[..., ProcessWorld]
 ) -> Iterator[Callable[..., Trial]]:
     """Starts a world and its load; settings are WorldOptions', and:
 

@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 
 from plantkeeper_hil.faults.certificates import is_refused_and_sent_nothing, raises_an_alarm_until_mended
+from plantkeeper_hil.faults.processes import ProcessWorld
 from plantkeeper_hil.faults.trial import Trial
-from plantkeeper_hil.faults.world import World
 from plantkeeper_sim.backend import tls
 
 
-def impostors(folder: Path, world: World) -> Path:
+def impostors(folder: Path, world: ProcessWorld) -> Path:
     """Its certificate and key."""
     _ = world  # nothing of it is used
     tls.issue(folder / "impostor")
@@ -28,6 +28,8 @@ def test_certificate_of_other_authority(trial: Trial, tmp_path: Path) -> None:
     is_refused_and_sent_nothing(trial, impostors(tmp_path, trial.world))
 
 
-def test_certificate_of_other_authority_raises_an_alarm(make_world: Callable[..., World], tmp_path: Path) -> None:
+def test_certificate_of_other_authority_raises_an_alarm(
+    make_world: Callable[..., ProcessWorld], tmp_path: Path
+) -> None:
     world = make_world()
     raises_an_alarm_until_mended(world, impostors(tmp_path, world))

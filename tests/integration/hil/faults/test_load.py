@@ -72,7 +72,7 @@ def start() -> Iterator[Callable[[Callable[[int], bytes | None]], tuple[Gateway,
 
     def make(decide: Callable[[int], bytes | None]) -> tuple[Gateway, Load]:
         gateway = Gateway(decide)
-        made.append((gateway, Load(gateway.address, fleet(6), seed="1", answer_timeout_s=0.2)))
+        made.append((gateway, Load(lambda: [gateway.address], fleet(6), seed="1", answer_timeout_s=0.2)))
         return made[-1]
 
     yield make
@@ -131,7 +131,7 @@ def test_a_refusal_of_a_good_reading_ends_the_load(
 def test_nobody_there_is_said_with_the_answers_so_far() -> None:
     with listening_socket() as listener:
         address = listener.getsockname()
-    load = Load(address, fleet(2), seed="1", answer_timeout_s=0.2)
+    load = Load(lambda: [address], fleet(2), seed="1", answer_timeout_s=0.2)
     load.allow(1)
     with pytest.raises(FaultRunError, match=r"0 of 1 readings were acknowledged within 0.2 s; .*econnrefused"):
         load.wait(1, timeout_s=0.2)
