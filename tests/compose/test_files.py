@@ -17,7 +17,7 @@ OVERLAYS = sorted(path.name for path in (ROOT / "compose").glob("compose.*.yaml"
 
 @pytest.mark.parametrize("overlay", [None, *OVERLAYS])
 def test_compose_understands_it(overlay: str | None, project: Callable[..., Compose]) -> None:
-    compose = project()
+    compose = project(BACKEND_URL="https://backend.example")
     files = ["--file", str(ROOT / "compose" / overlay)] if overlay else []
     compose.run(*files, "--profile", "*", "config", "--quiet")
 
