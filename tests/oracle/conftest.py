@@ -76,6 +76,7 @@ void oracle_load(void *handle, const uint8_t *image, uint32_t bytes);
 void oracle_set(void *handle, const oracle_state *state);
 void oracle_get(void *handle, oracle_state *state);
 void oracle_step(void *handle);
+void oracle_flash(void *handle, uint8_t *image);
 uint32_t oracle_state_size(void);
 """
 
@@ -209,6 +210,13 @@ class Simavr:
     def step(self) -> None:
         """One instruction."""
         self._lib.oracle_step(self._handle)
+
+    @property
+    def flash(self) -> bytes:
+        """The flash's contents."""
+        image = self._ffi.new("uint8_t[]", FLASH_BYTES)
+        self._lib.oracle_flash(self._handle, image)
+        return bytes(self._ffi.buffer(image))
 
 
 def build_oracle(directory: Path) -> tuple[Any, Any]:

@@ -83,4 +83,10 @@ EXPORT void oracle_step(void *handle)
     avr->pc = avr_run_one(avr);
 }
 
+EXPORT void oracle_flash(void *handle, uint8_t *image)
+{
+    const avr_t *avr = handle;
+    memcpy(image, avr->flash, FLASH_SIZE);
+}
+
 EXPORT uint32_t oracle_state_size(void) { return (uint32_t)sizeof(oracle_state); }

@@ -1,6 +1,6 @@
 """Build, size and upload with the system's avr-gcc and avrdude."""
 
-from SCons.Script import AlwaysBuild, Builder, Default, DefaultEnvironment
+from SCons.Script import COMMAND_LINE_TARGETS, AlwaysBuild, Builder, Default, DefaultEnvironment
 
 env = DefaultEnvironment()
 board = env.BoardConfig()
@@ -31,10 +31,13 @@ env.Append(
     }
 )
 
-elf = env.BuildProgram()
-hex_file = env.ElfToHex("$BUILD_DIR/${PROGNAME}", elf)
+if "nobuild" in COMMAND_LINE_TARGETS:  # upload what was built, as it is
+    elf, hex_file = env.File("$BUILD_DIR/${PROGNAME}.elf"), env.File("$BUILD_DIR/${PROGNAME}.hex")
+else:
+    elf = env.BuildProgram()
+    hex_file = env.ElfToHex("$BUILD_DIR/${PROGNAME}", elf)
 AlwaysBuild(env.Alias("nobuild", hex_file))
-build = env.Alias("buildprog", hex_file, hex_file)
+build = env.Alias("buildprog", hex_file)
 env.AddPlatformTarget("size", elf, env.VerboseAction("$SIZEPRINTCMD", "Calculating size $SOURCE"), "Program Size")
 env.Replace(
     UPLOADER="avrdude",

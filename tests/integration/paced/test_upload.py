@@ -6,6 +6,7 @@ import os
 import select
 import signal
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from time import monotonic
@@ -13,7 +14,8 @@ from time import monotonic
 import pytest
 import serial
 
-from plantkeeper_hil.firmware import BuildResult
+from plantkeeper_hil.firmware import BuildResult, Toolchain
+from plantkeeper_hil.project import Project
 from plantkeeper_sim.paced.process import BoardProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -61,6 +63,31 @@ def test_upload_verify_and_boot(board: BoardProcess, avrdude: Command, firmware:
     assert "device signature = 0x1e950f" in said
     assert identity(board).startswith("PlantKeeper,uno,7,")
     assert board.status()["resets"] == 2
+
+
+def test_platformio_uploads(board: BoardProcess, firmware: BuildResult, hil_project: Project) -> None:
+    """`pio run -t upload`, over the toolchain that built the firmware."""
+    if firmware.toolchain is Toolchain.REGISTRY:
+        pytest.skip("PlatformIO's own AVR platform toggles DTR, which a pseudo-terminal has not (docs/emulator.md)")
+    settings = hil_project.firmware_dir / "platformio.system.ini"
+    words = ["run", "-e", "uno", "--project-conf", str(settings), "-t", "nobuild", "-t", "upload"]
+    uploaded = subprocess.run(
+        [sys.executable, "-m", "platformio", *words, "--upload-port", str(board.port)],
+        cwd=hil_project.firmware_dir,
+        env=os.environ
+        | {
+            "PLATFORMIO_BUILD_DIR": str(firmware.elf.parents[1]),
+            "PLATFORMIO_CORE_DIR": str(hil_project.build_dir / "platformio"),
+        },
+        capture_output=True,
+        text=True,
+        timeout=240,
+        check=False,
+    )
+    said = uploaded.stdout + uploaded.stderr
+    assert uploaded.returncode == 0, said
+    assert "bytes of flash verified" in said
+    assert identity(board) == f"PlantKeeper,uno,7,{firmware.identity}"
 
 
 def test_an_upload_that_broke_off_is_mended_by_the_next(
