@@ -86,6 +86,15 @@ def sim(session: nox.Session) -> None:
 
 
 @nox.session
+def hil(session: nox.Session) -> None:
+    """Flash a board and run the system tests on it; `-- --emulated-board` needs no hardware."""
+    groups = ("emulated-board",) if "--emulated-board" in session.posargs else ()
+    system_packages(session, "emulator", *groups, "--perhaps", "firmware", "upload")
+    install_project(session, *TEST_TOOLS)
+    session.run("hil", "test", *session.posargs)
+
+
+@nox.session
 def stack(session: nox.Session) -> None:
     """The local stack in the foreground, for curl, a board or a browser; Ctrl-C ends it."""
     system_packages(session, "emulator")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from plantkeeper_hil import board_session
 from plantkeeper_hil.errors import HilError, UsageError
 from plantkeeper_hil.firmware import Toolchain, build_firmware
 from plantkeeper_hil.inventory import cli as boards_cli
@@ -25,7 +26,11 @@ USAGE_STATUS = 2
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command; the status is 0 where all went well."""
-    options = _parser().parse_args(arguments)
+    parser = _parser()
+    options, more = parser.parse_known_args(arguments)
+    if more and not hasattr(options, "pytest_words"):
+        parser.error(f"unrecognized arguments: {' '.join(more)}")
+    options.pytest_words = more
     try:
         project = find_project(Path.cwd())
         status: int = options.run(project, options)
@@ -80,6 +85,8 @@ def _parser() -> argparse.ArgumentParser:
 
     firmware = commands.add_parser("firmware", parents=[toolchain], help="build the firmware and report flash and RAM")
     firmware.set_defaults(run=_firmware)
+
+    board_session.add_commands(commands, toolchain)
 
     boards = commands.add_parser("boards", help="the boards on this bench: scan, list, hold, release")
     boards_cli.add_arguments(boards)

@@ -9,6 +9,10 @@ from pathlib import Path
 
 import pytest
 
+from plantkeeper_hil.bench_board import BenchBoard
+from plantkeeper_hil.board.base import Board
+from plantkeeper_hil.board.choice import Simulated
+from plantkeeper_hil.board.emulated import EmulatedBoard
 from plantkeeper_hil.errors import HilError
 from plantkeeper_hil.firmware import BuildResult, Toolchain, build_firmware
 from plantkeeper_hil.observer import PLUGIN_NAME, Observer
@@ -16,11 +20,20 @@ from plantkeeper_hil.project import Project, find_project
 from plantkeeper_hil.report import files
 from plantkeeper_hil.run.day import DayResult, run_day
 from plantkeeper_hil.run.plan import RunPlan
+from plantkeeper_hil.run.real import PERIOD_S, run_real, store_settings
+from plantkeeper_hil.selection import choice_of, take_board
 from plantkeeper_hil.stack.base import Stack
+from plantkeeper_hil.stack.clients import BackendClient, DatabaseClient
 from plantkeeper_hil.stack.compose import ComposeOptions, ComposeStack
 from plantkeeper_hil.stack.local import GATEWAY_COMMAND, LocalStack, StackOptions
+from plantkeeper_sim.avr import load_elf
+from plantkeeper_sim.board import UnoBoard
+from plantkeeper_sim.provision import BoardConfig
 
 COMPOSE = "compose"  # of --hil-stack
+LOOPBACK = "127.0.0.1"
+FIRST_DEVICE = 1
+NO_BOARD_STATUS = 2
 
 
 @contextmanager
@@ -94,12 +107,14 @@ def stack(
     made: Stack
     if pytestconfig.getoption("--hil-stack") == COMPOSE:
         made = ComposeStack(
-            ComposeOptions(hil_project.root, log_dir=out_dir / "logs", devices=run_plan.boards, say=observer.say)
+            ComposeOptions(hil_project.root, log_dir=out_dir / "logs", devices=run_plan.boards + 1, say=observer.say)
         )
     else:
         options = StackOptions(
             log_dir=out_dir / "logs",
-            devices=run_plan.boards,
+            devices=run_plan.boards + 1,
+            gateway_host=pytestconfig.getoption("--hil-gateway-host") or LOOPBACK,
+            gateway_port=pytestconfig.getoption("--hil-gateway-port"),
             gateway_command=shlex.split(command) if command else GATEWAY_COMMAND,
             say=observer.say,
         )
@@ -109,11 +124,127 @@ def stack(
 
 
 @pytest.fixture(scope="session")
-def virtual_day(out_dir: Path, run_plan: RunPlan, firmware: BuildResult, stack: Stack, observer: Observer) -> DayResult:
-    """The run, finished and reported, whatever its verdict."""
-    observer.say(f"running {run_plan.boards} board(s) for {run_plan.hours:g} virtual hours, seed {run_plan.seed}")
-    with explained(), observer.progress(run_plan.virtual_s * run_plan.boards) as progress:
-        result = run_day(run_plan, firmware, stack, progress=progress)
+def gateway(stack: Stack) -> str:
+    """The gateway's URL, as seen from this machine."""
+    return f"http://{LOOPBACK}:{stack.gateway_port}"
+
+
+@pytest.fixture(scope="session")
+def backend(stack: Stack) -> BackendClient:
+    """The mock backend."""
+    return stack.backend
+
+
+@pytest.fixture(scope="session")
+def database(stack: Stack) -> DatabaseClient:
+    """What is stored."""
+    return stack.database
+
+
+@pytest.fixture(scope="session")
+def bench_board(
+    pytestconfig: pytest.Config, hil_project: Project, firmware: BuildResult, observer: Observer
+) -> Iterator[BenchBoard | None]:
+    """The real board of the session, locked, flashed and checked; None where the board is the emulator.
+
+    What it runs must be what was built; else the session ends here.
+    """
+    if isinstance(choice_of(pytestconfig), Simulated):
+        yield None
+        return
+    try:
+        taken = take_board(pytestconfig)
+    except HilError as error:
+        pytest.exit(str(error), returncode=NO_BOARD_STATUS)
+    with taken:
+        try:
+            if not pytestconfig.getoption("--skip-autoflash"):
+                taken.flash(hil_project, firmware, observer.say)
+            taken.check(firmware)
+        except HilError as error:
+            pytest.exit(str(error), returncode=NO_BOARD_STATUS)
+        yield taken
+
+
+@pytest.fixture(scope="session")
+def configured_board(
+    pytestconfig: pytest.Config, bench_board: BenchBoard | None, stack: Stack
+) -> Iterator[BenchBoard | None]:
+    """The real board, set up to post to the stack every 4 s; afterwards it has its own settings again."""
+    if bench_board is None:
+        yield None
+        return
+    settings: dict[str, object] = {"CONF:DEV:ID": FIRST_DEVICE, "CONF:INT": PERIOD_S}
+    host = pytestconfig.getoption("--hil-gateway-host")
+    if host:
+        settings |= {"CONF:NET:SERV": host, "CONF:NET:PORT": stack.gateway_port}
+    with explained():
+        with bench_board.open() as board:
+            before = {header: board.scpi(f"{header}?") for header in settings}
+            store_settings(board, settings)
+        yield bench_board
+        if before["CONF:DEV:ID"] != "0":  # a board that nobody had configured keeps what it has now
+            with bench_board.open() as board:
+                store_settings(board, before)
+
+
+@pytest.fixture(scope="session")
+def emulated_eeprom() -> list[bytes]:
+    """The emulated board's EEPROM from test to test, as a real one's: its boot numbers never repeat."""
+    return []
+
+
+@pytest.fixture
+def board(
+    run_plan: RunPlan,
+    configured_board: BenchBoard | None,
+    firmware: BuildResult,
+    stack: Stack,
+    emulated_eeprom: list[bytes],
+) -> Iterator[Board]:
+    """The board, fresh from a start, posting to the stack's gateway every 4 s."""
+    if configured_board is not None:
+        with explained():
+            opened = configured_board.open()
+        with opened:
+            yield opened
+        return
+    config = BoardConfig(run_plan.boards + 1, period_s=PERIOD_S)  # beside the boards of the virtual day
+    eeprom = emulated_eeprom.pop() if emulated_eeprom else None
+    uno = UnoBoard(load_elf(firmware.elf), config, seed=run_plan.seed, eeprom=eeprom)
+    uno.network.map(str(config.gateway), config.gateway_port, to=(LOOPBACK, stack.gateway_port))
+    with EmulatedBoard(uno) as emulated:
+        yield emulated
+    emulated_eeprom.append(uno.mcu.eeprom)
+
+
+@pytest.fixture(scope="session")
+def virtual_day(  # noqa: PLR0917 - pytest asks for fixtures by position
+    pytestconfig: pytest.Config,
+    out_dir: Path,
+    run_plan: RunPlan,
+    firmware: BuildResult,
+    configured_board: BenchBoard | None,
+    stack: Stack,
+    observer: Observer,
+) -> DayResult:
+    """The run, finished and reported, whatever its verdict: a virtual day, or some readings of a real board."""
+    if configured_board is None:
+        observer.say(f"running {run_plan.boards} board(s) for {run_plan.hours:g} virtual hours, seed {run_plan.seed}")
+        with explained(), observer.progress(run_plan.virtual_s * run_plan.boards) as progress:
+            result = run_day(run_plan, firmware, stack, progress=progress)
+    else:
+        readings = pytestconfig.getoption("--hil-readings")
+        observer.say(f"running board {configured_board.entry.id} for {readings} readings in real time")
+        with explained(), configured_board.open() as board, observer.progress(readings * PERIOD_S) as progress:
+            result = run_real(
+                board,
+                firmware,
+                stack,
+                readings=readings,
+                seed=run_plan.seed,
+                progress=progress,
+            )
     files.write_summary(result.report, out_dir)
     observer.result = result
     return result

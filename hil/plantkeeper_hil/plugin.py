@@ -2,20 +2,64 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
+from plantkeeper_hil.board.base import Capability
+from plantkeeper_hil.board.choice import ACCEPTED, Simulated, from_environment
 from plantkeeper_hil.faults.reporter import REPORT, Reporter
-from plantkeeper_hil.fixtures import COMPOSE, firmware, hil_project, observer, out_dir, run_plan, stack, virtual_day
+from plantkeeper_hil.fixtures import (
+    COMPOSE,
+    backend,
+    bench_board,
+    board,
+    configured_board,
+    database,
+    emulated_eeprom,
+    firmware,
+    gateway,
+    hil_project,
+    observer,
+    out_dir,
+    run_plan,
+    stack,
+    virtual_day,
+)
+from plantkeeper_hil.selection import available_boards, capabilities, choice_of
 
-__all__ = ["firmware", "hil_project", "observer", "out_dir", "run_plan", "stack", "virtual_day"]
+__all__ = [
+    "backend",
+    "bench_board",
+    "board",
+    "configured_board",
+    "database",
+    "emulated_eeprom",
+    "firmware",
+    "gateway",
+    "hil_project",
+    "observer",
+    "out_dir",
+    "run_plan",
+    "stack",
+    "virtual_day",
+]
 
 FAULTS_READINGS = 12_000
+BOARD_READINGS = 6
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Options, all with a default."""
     group = parser.getgroup("plantkeeper", "the loop from board to backend")
-    group.addoption("--hil-seed", type=int, default=1, metavar="N", help="seed of everything random (default 1)")
+    _add_board_options(group)
+    group.addoption(
+        "--hil-seed",
+        type=int,
+        default=int(from_environment(os.environ, "SEED", "1")),
+        metavar="N",
+        help="seed of everything random (default 1; PLANTKEEPER_HIL_SEED)",
+    )
     group.addoption("--hil-hours", type=float, default=24.0, metavar="H", help="virtual hours (default 24)")
     group.addoption("--hil-boards", type=int, default=1, metavar="N", help="number of boards (default 1)")
     group.addoption("--hil-out", metavar="DIR", help="where reports go (default build/sim)")
@@ -25,8 +69,9 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption(
         "--hil-stack",
         choices=("local", COMPOSE),
-        default="local",
-        help="what the stack is made of: processes of this machine (default), or containers of Docker Compose",
+        default=from_environment(os.environ, "STACK", "local"),
+        help="what the stack is made of: processes of this machine (default), or containers of Docker Compose "
+        "(PLANTKEEPER_HIL_STACK)",
     )
     group.addoption(
         "--hil-toolchain",
@@ -45,17 +90,79 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     group.addoption("--faults-full", action="store_true", help="let faults last as long as they are meant to")
 
 
+def _add_board_options(group: pytest.OptionGroup) -> None:
+    group.addoption(
+        "--hil-board",
+        default=from_environment(os.environ, "BOARD", "sim"),
+        metavar="BOARD",
+        help=f"the board: {ACCEPTED} (default sim; PLANTKEEPER_HIL_BOARD)",
+    )
+    group.addoption(
+        "--port",
+        default=os.environ.get("PLANTKEEPER_HIL_PORT"),
+        metavar="PORT",
+        help="the board's serial port, as --hil-board=serial:PORT (PLANTKEEPER_HIL_PORT)",
+    )
+    group.addoption(
+        "--baud",
+        type=int,
+        default=int(from_environment(os.environ, "BAUD", "0")) or None,
+        metavar="N",
+        help="its console's baud rate (default 115200; PLANTKEEPER_HIL_BAUD)",
+    )
+    group.addoption(
+        "--skip-autoflash",
+        action="store_true",
+        default=from_environment(os.environ, "SKIP_AUTOFLASH", "0") not in {"0", "no", "false"},
+        help="do not flash a real board first; what it runs is checked all the same (PLANTKEEPER_HIL_SKIP_AUTOFLASH)",
+    )
+    group.addoption(
+        "--hil-readings",
+        type=int,
+        default=BOARD_READINGS,
+        metavar="N",
+        help=f"readings of a real board in the run that is judged, one every 4 s (default {BOARD_READINGS})",
+    )
+    group.addoption(
+        "--hil-gateway-host",
+        metavar="ADDRESS",
+        help="IPv4 address on which the gateway listens, and which a real board is told (default: 127.0.0.1, untold)",
+    )
+    group.addoption(
+        "--hil-gateway-port", type=int, default=0, metavar="N", help="the gateway's port (default: a free one)"
+    )
+
+
+@pytest.hookimpl(tryfirst=True)
 def pytest_configure(config: pytest.Config) -> None:
-    """Have the faults' figures collected, by whoever sees all reports."""
+    """Declare the marker; have the faults' figures collected, by whoever sees all reports."""
+    config.addinivalue_line(
+        "markers",
+        "needs(capability, …): what a board must be able to do beyond its console "
+        f"({', '.join(c.value for c in Capability)}); a board that cannot skips the test, with the reason",
+    )
     if not hasattr(config, "workerinput"):
         seed, wanted = config.getoption("--hil-seed"), config.getoption("--faults-readings")
         path = config.rootpath / config.getoption("--faults-report")
         config.pluginmanager.register(Reporter(seed=seed, wanted=wanted, path=path))
 
 
-def pytest_report_header(config: pytest.Config) -> str:
-    """Name the seed at the top of every run."""
-    return (
-        f"plantkeeper: seed {config.getoption('--hil-seed')}, {config.getoption('--hil-hours'):g} virtual hours, "
-        f"{config.getoption('--hil-boards')} board(s)"
-    )
+def pytest_report_header(config: pytest.Config) -> list[str]:
+    """Name the seed and the boards at the top of every run."""
+    hours, boards = config.getoption("--hil-hours"), config.getoption("--hil-boards")
+    chosen = config.getoption("--port") or config.getoption("--hil-board")
+    return [
+        f"plantkeeper: seed {config.getoption('--hil-seed')}, {hours:g} virtual hours, {boards} board(s)",
+        f"plantkeeper: board {chosen}{available_boards(config)}",
+    ]
+
+
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a test that the chosen board cannot run, and say why."""
+    needed = {Capability(word) for marker in item.iter_markers("needs") for word in marker.args}
+    if not needed or isinstance(choice_of(item.config), Simulated):
+        return
+    name, has = capabilities(item.config)
+    missing = sorted(capability.value for capability in needed - has)
+    if missing:
+        pytest.skip(f"board {name} cannot do {', '.join(missing)}")

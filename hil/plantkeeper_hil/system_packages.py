@@ -88,6 +88,8 @@ CHROMIUM = Need(
 GROUPS: Mapping[str, tuple[Need, ...]] = {
     "emulator": (C_COMPILER,),
     "firmware": (AVR_TOOLCHAIN, AVR_LIBC, ARDUINO_CORE),
+    "upload": (AVRDUDE,),
+    "emulated-board": (AVRDUDE, ARDUINO_CORE),
     "tests": (
         C_COMPILER,
         CXX_COMPILER,

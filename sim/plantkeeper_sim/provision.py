@@ -17,6 +17,7 @@ KEY_BYTES, MAX_KEY_NUMBER = 32, 2**16 - 1
 
 ADDRESS, MASK = IPv4Address("192.0.2.20"), IPv4Address("255.255.255.0")
 ROUTER, GATEWAY = IPv4Address("192.0.2.1"), IPv4Address("192.0.2.10")
+GATEWAY_PORT = 8080
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class BoardConfig:
     mask: IPv4Address = MASK
     router: IPv4Address = ROUTER
     gateway: IPv4Address = GATEWAY
-    gateway_port: int = 8080
+    gateway_port: int = GATEWAY_PORT
     period_s: int = 300
     key_number: int = 0
     key: bytes = field(default=bytes(KEY_BYTES), repr=False)

@@ -1,4 +1,4 @@
-"""Devices behind a pseudo-terminal, for tests of the serial side: each a thread that a test can unplug."""
+"""Devices behind a pseudo-terminal that no firmware would be, for tests of the serial side."""
 
 from __future__ import annotations
 
@@ -12,10 +12,7 @@ from collections.abc import Callable
 from types import TracebackType
 from typing import Self
 
-from plantkeeper_sim.board import UnoBoard
-
 STEP_S = 0.002
-EXTERNAL_RESET = 2
 
 
 class PtyDevice:
@@ -52,12 +49,6 @@ class PtyDevice:
             self._stop.set()
             self._thread.join()
             os.close(self._master)
-
-    @property
-    def baud(self) -> int:
-        """What the other side set, as termios's constant."""
-        speed: int = termios.tcgetattr(self._master)[5]
-        return speed
 
     def send(self, data: bytes) -> None:
         """Bytes to whoever has the port open."""
@@ -115,30 +106,3 @@ class Scripted(PtyDevice):
         if time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + self._period_s
             self.send(self._says())
-
-
-class PacedUno(PtyDevice):
-    """An emulated board in real time. Another baud rate than its own garbles what goes either way."""
-
-    def __init__(self, uno: UnoBoard) -> None:
-        super().__init__()
-        self.uno = uno
-        self.noise: Callable[[bytes], bytes] = lambda data: data
-        self._started_s = time.monotonic()
-
-    def on_open(self) -> None:
-        self.uno.mcu.reset(EXTERNAL_RESET)
-
-    def on_bytes(self, data: bytes) -> None:
-        self.uno.mcu.uart.feed(self._over_the_wire(data))
-
-    def step(self) -> None:
-        due_s = time.monotonic() - self._started_s
-        if due_s > self.uno.mcu.time_s:
-            self.uno.run_for(due_s - self.uno.mcu.time_s)
-        sent = bytes(byte for _, byte in self.uno.mcu.uart.take())
-        if sent:
-            self.send(self.noise(self._over_the_wire(sent)))
-
-    def _over_the_wire(self, data: bytes) -> bytes:
-        return data if self.baud == termios.B115200 else bytes(byte ^ 0xA5 for byte in data)

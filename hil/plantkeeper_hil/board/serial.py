@@ -47,6 +47,7 @@ class SerialBoard(ConsoleBoard):
         port: a device's path or pyserial's URL.
         baud: bits a second.
         power_cycle: switches the board's supply off and on again; None where nothing can.
+        find_port: where the board is after it left the bus; None where its port never changes.
         boot_wait_s, ask_s: how long it may take to boot, and to answer `*IDN?`.
 
     Raises:
@@ -62,12 +63,13 @@ class SerialBoard(ConsoleBoard):
         *,
         baud: int = BAUD,
         power_cycle: Callable[[], None] | None = None,
+        find_port: Callable[[], str] | None = None,
         boot_wait_s: float = BOOT_WAIT_S,
         ask_s: float = ASK_S,
     ) -> None:
         super().__init__(name)
         self.port, self.baud = port, baud
-        self._power_cycle = power_cycle
+        self._power_cycle, self._find_port = power_cycle, find_port
         self._boot_wait_s, self._ask_s = boot_wait_s, ask_s
         self._changed = threading.Condition()
         self._splitter = LineSplitter()
@@ -256,6 +258,8 @@ class SerialBoard(ConsoleBoard):
         """Close the port, act, and open it once it is there again."""
         self.close()
         between()
+        if self._find_port is not None:
+            self.port = self._find_port()
         deadline_s = self._now_s() + BOOT_TIMEOUT_S
         while True:
             try:

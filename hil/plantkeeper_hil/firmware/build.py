@@ -69,24 +69,41 @@ def build_firmware(
     """
     if toolchain is None:
         toolchain = Toolchain.REGISTRY if registry.use_registry() else Toolchain.SYSTEM
-    build_dir = project.build_dir / "firmware" / toolchain.value
-    build_dir.mkdir(parents=True, exist_ok=True)
-    environment = os.environ | {
-        "PLATFORMIO_BUILD_DIR": str(build_dir),
-        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
-        "PLANTKEEPER_GIT_HASH": git_hash(project.root),
-    }
-    command = [sys.executable, "-m", "platformio", "run", "--environment", ENVIRONMENT]
     if toolchain is Toolchain.SYSTEM:
-        _bring_system_toolchain(say)
-        core_dir = project.build_dir / "platformio"
-        scons_shim.write_package(core_dir)
-        environment["PLATFORMIO_CORE_DIR"] = str(core_dir)
-        command += ["--project-conf", str(project.firmware_dir / "platformio.system.ini")]
+        _bring("firmware", say)
+    git = git_hash(project.root)
+    build_dir = _build_dir(project, toolchain)
+    build_dir.mkdir(parents=True, exist_ok=True)
     # beside the build folder, which PlatformIO empties when its settings changed
     with exclusive(build_dir.with_name(f"build-{toolchain.value}.lock")):
-        _run(command, project.firmware_dir, environment, build_dir.with_name(f"build-{toolchain.value}.log"))
-        return _result(build_dir / ENVIRONMENT, toolchain, environment["PLANTKEEPER_GIT_HASH"])
+        _run(project, toolchain, git, build_dir.with_name(f"build-{toolchain.value}.log"))
+        return _result(build_dir / ENVIRONMENT, toolchain, git)
+
+
+def upload_firmware(
+    project: Project, firmware: BuildResult, port: str, *, say: Callable[[str], None] = lambda _line: None
+) -> None:
+    """Upload what was built to the board at a port; PlatformIO's uploader verifies it.
+
+    Raises:
+        FirmwareBuildError: it failed; has the end of what the uploader said.
+    """
+    if firmware.toolchain is Toolchain.SYSTEM:
+        _bring("upload", say)
+    build_dir = _build_dir(project, firmware.toolchain)
+    git = firmware.identity.partition("+")[2].partition(".elf-")[0]
+    with exclusive(build_dir.with_name(f"build-{firmware.toolchain.value}.lock")):
+        _run(
+            project,
+            firmware.toolchain,
+            git,
+            build_dir.with_name(f"upload-{firmware.toolchain.value}.log"),
+            *("--target", "nobuild", "--target", "upload", "--upload-port", port),
+        )
+
+
+def _build_dir(project: Project, toolchain: Toolchain) -> Path:
+    return project.build_dir / "firmware" / toolchain.value
 
 
 def git_hash(root: Path) -> str:
@@ -102,28 +119,46 @@ def git_hash(root: Path) -> str:
     return commit + (".dirty" if changed else "")
 
 
-def _bring_system_toolchain(say: Callable[[str], None]) -> None:
+def _bring(group: str, say: Callable[[str], None]) -> None:
     try:
-        system_packages.ensure(system_packages.GROUPS["firmware"], say=say)
+        system_packages.ensure(system_packages.GROUPS[group], say=say)
     except system_packages.MissingPackagesError as error:
         raise FirmwareBuildError(f"PlatformIO's registry cannot be reached, and {error}") from error
 
 
-def _run(command: list[str], folder: Path, environment: dict[str, str], log: Path) -> None:
+def _run(project: Project, toolchain: Toolchain, git: str, log: Path, *more: str) -> None:
+    environment = os.environ | {
+        "PLATFORMIO_BUILD_DIR": str(_build_dir(project, toolchain)),
+        "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
+        "PLANTKEEPER_GIT_HASH": git,
+    }
+    command = [sys.executable, "-m", "platformio", "run", "--environment", ENVIRONMENT, *more]
+    if toolchain is Toolchain.SYSTEM:
+        core_dir = project.build_dir / "platformio"
+        scons_shim.write_package(core_dir)
+        environment["PLATFORMIO_CORE_DIR"] = str(core_dir)
+        command += ["--project-conf", str(project.firmware_dir / "platformio.system.ini")]
     log.unlink(missing_ok=True)
     with Janitor() as janitor:  # PlatformIO may download for minutes, which shall not go on when we are killed
         service = Service.start(
-            log.stem, command, log_dir=log.parent, environment=environment, cwd=folder, watch=janitor.watch_process
+            log.stem,
+            command,
+            log_dir=log.parent,
+            environment=environment,
+            cwd=project.firmware_dir,
+            watch=janitor.watch_process,
         )
         try:
             status = finish(service, timeout_s=BUILD_TIMEOUT_S)
         except StackError as error:
-            raise FirmwareBuildError(f"PlatformIO did not end within {BUILD_TIMEOUT_S} s in {folder}") from error
+            raise FirmwareBuildError(
+                f"PlatformIO did not end within {BUILD_TIMEOUT_S} s in {project.firmware_dir}"
+            ) from error
     if status != 0:
         tail = "\n".join(log.read_text(errors="replace").splitlines()[-OUTPUT_LINES_SHOWN:])
+        what = "the firmware cannot be uploaded" if more else "the firmware does not build"
         raise FirmwareBuildError(
-            f"the firmware does not build (PlatformIO ended with status {status}); "
-            f"all of its output is in {log}, which ends with:\n{tail}"
+            f"{what} (PlatformIO ended with status {status}); all of its output is in {log}, which ends with:\n{tail}"
         )
 
 

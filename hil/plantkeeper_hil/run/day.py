@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from plantkeeper_hil.errors import StackError
@@ -63,7 +63,7 @@ def run_day(
         stack.database.readings(after=rows_before[-1]["id"] if rows_before else 0),
         stack.backend.journal(after=journal_before[-1]["n"] if journal_before else 0),
     )
-    return _result(plan, firmware, evidence, wall_s)
+    return _result(plan, firmware, evidence, boards, wall_s)
 
 
 def wait_delivered(stack: Stack, timeout_s: float = DRAIN_TIMEOUT_S) -> None:
@@ -86,9 +86,10 @@ def wait_delivered(stack: Stack, timeout_s: float = DRAIN_TIMEOUT_S) -> None:
         time.sleep(POLL_S)
 
 
-def _result(plan: RunPlan, firmware: BuildResult, evidence: Evidence, wall_s: float) -> DayResult:
+def _result(
+    plan: RunPlan, firmware: BuildResult, evidence: Evidence, boards: Sequence[UnoBoard], wall_s: float
+) -> DayResult:
     latency_s = latencies_s(evidence)
-    boards = evidence.boards
     ranges = [readings_expected(plan.virtual_s, board.config.period_s) for board in boards]
     report = RunReport(
         seed=plan.seed,
@@ -97,15 +98,20 @@ def _result(plan: RunPlan, firmware: BuildResult, evidence: Evidence, wall_s: fl
         virtual_s=plan.virtual_s,
         wall_s=wall_s,
         readings_expected=sum(fewest for fewest, _ in ranges),
-        readings_skipped=sum(skipped_readings(board) for board in boards),
-        firmware=FirmwareFacts(
-            sha256=firmware.sha256,
-            flash_bytes=firmware.flash_bytes,
-            ram_bytes=firmware.ram_bytes,
-            built_with=firmware.toolchain.value,
-        ),
+        readings_skipped=sum(skipped_readings(board, board.mcu.clock_hz) for board in boards),
+        firmware=firmware_facts(firmware),
         verdict=judge(evidence),
         latency=summarise(list(latency_s.values())),
         devices=[device_line(board, latency_s) for board in boards],
     )
     return DayResult(plan, evidence, report, sum(f for f, _ in ranges), sum(m for _, m in ranges))
+
+
+def firmware_facts(firmware: BuildResult) -> FirmwareFacts:
+    """What a report says of the firmware."""
+    return FirmwareFacts(
+        sha256=firmware.sha256,
+        flash_bytes=firmware.flash_bytes,
+        ram_bytes=firmware.ram_bytes,
+        built_with=firmware.toolchain.value,
+    )

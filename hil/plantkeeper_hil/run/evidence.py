@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from plantkeeper_hil import ledgers
 from plantkeeper_hil.conservation import Ledgers, Verdict, check
@@ -13,7 +13,9 @@ from plantkeeper_hil.ledgers import Post
 from plantkeeper_hil.readings import Key, Record, Sensed
 from plantkeeper_hil.report.model import DeviceLine, Point, Truth
 from plantkeeper_sim.board import UnoBoard
+from plantkeeper_sim.events import Event
 from plantkeeper_sim.net import Exchange
+from plantkeeper_sim.provision import BoardConfig
 
 TRUTH_STEP_S = 300.0
 ATTEMPT_S = 2.0  # longer than it takes to ask all sensors, shorter than the shortest period
@@ -22,14 +24,33 @@ NOTABLE_EVENTS = {"undelivered", "dropped", "sensor", "reset_w5500", "no_w5500"}
 Name = tuple[int, Key]
 
 
+class Lived(Protocol):
+    """What is known of a board after a run, whatever it was made of."""
+
+    @property
+    def config(self) -> BoardConfig:
+        """How it was configured."""
+        ...
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """What it said."""
+        ...
+
+
 @dataclass(frozen=True)
 class Evidence:
-    """Everything that the places recorded in a run."""
+    """Everything that the places recorded in a run.
 
-    boards: Sequence[UnoBoard]
+    Args:
+        sensed: what the sensors had, by reading; None where they cannot be asked.
+    """
+
+    boards: Sequence[Lived]
     posts: Sequence[Post]
     rows: Sequence[Mapping[str, Any]]
     journal: Sequence[Mapping[str, Any]]
+    sensed: Mapping[Name, Sensed] | None
 
 
 def gather(
@@ -42,7 +63,7 @@ def gather(
         for exchange in board.network.exchanges
         if was_sent(exchange)
     ]
-    return Evidence(boards, posts, rows, journal)
+    return Evidence(boards, posts, rows, journal, sensed=_sensed(boards))
 
 
 def was_sent(exchange: Exchange) -> bool:
@@ -53,20 +74,12 @@ def was_sent(exchange: Exchange) -> bool:
 def ledgers_of(evidence: Evidence) -> Ledgers:
     """The ledgers for the conservation check."""
     taken: list[Record] = []
-    sensed: dict[Name, Sensed] = {}
     dropped: dict[Name, str] = {}
     for board in evidence.boards:
         device_id = board.config.device_id
         for event in board.events:
             if event.name == "taken":
-                record = ledgers.taken_record(device_id, event.fields)
-                taken.append(record)
-                samples = board.sensed(event)
-                sensed[(device_id, record.key)] = Sensed(
-                    temperature_c=float("nan") if samples.temperature_c is None else float(samples.temperature_c),
-                    soil_adc=samples.soil_adc,
-                    light_counts=samples.light_counts,
-                )
+                taken.append(ledgers.taken_record(device_id, event.fields))
             elif event.name == "dropped":
                 dropped[(device_id, Key.parse(event.fields["key"]))] = event.fields["reason"]
     return Ledgers(
@@ -74,9 +87,22 @@ def ledgers_of(evidence: Evidence) -> Ledgers:
         acknowledged=[post.record for post in evidence.posts if post.status == 200],
         stored=ledgers.stored_records(evidence.rows),
         delivered=ledgers.delivered_records(ledgers.delivered_entries(evidence.journal)),
-        sensed=sensed,
+        sensed=evidence.sensed,
         dropped=dropped,
     )
+
+
+def _sensed(boards: Iterable[UnoBoard]) -> dict[Name, Sensed]:
+    sensed: dict[Name, Sensed] = {}
+    for board in boards:
+        for event in board.events_named("taken"):
+            samples = board.sensed(event)
+            sensed[(board.config.device_id, Key.parse(event.fields["key"]))] = Sensed(
+                temperature_c=float("nan") if samples.temperature_c is None else float(samples.temperature_c),
+                soil_adc=samples.soil_adc,
+                light_counts=samples.light_counts,
+            )
+    return sensed
 
 
 def judge(evidence: Evidence, *, repeats_allowed: bool = False) -> Verdict:
@@ -110,19 +136,24 @@ def device_line(board: UnoBoard, latency_s: Mapping[Name, float]) -> DeviceLine:
         )
     steps = int(board.mcu.time_s // TRUTH_STEP_S) + 1
     truth = [_truth(board, step * TRUTH_STEP_S) for step in range(steps)]
-    notable = [
-        (event.cycles / clock_hz, " ".join([event.name, *(f"{k}={v}" for k, v in event.fields.items())]))
-        for event in board.events
-        if event.name in NOTABLE_EVENTS
-    ]
+    notable = notable_events(board, clock_hz)
     waterings = [(t_s, "watered") for t_s in board.plant.waterings_s(board.mcu.time_s)]
     return DeviceLine(device_id, points, truth, sorted([*notable, *waterings]))
 
 
-def skipped_readings(board: UnoBoard) -> int:
+def notable_events(board: Lived, clock_hz: int) -> list[tuple[float, str]]:
+    """What the board said of troubles, and when, in seconds of its clock."""
+    return [
+        (event.cycles / clock_hz, " ".join([event.name, *(f"{k}={v}" for k, v in event.fields.items())]))
+        for event in board.events
+        if event.name in NOTABLE_EVENTS
+    ]
+
+
+def skipped_readings(board: Lived, clock_hz: int) -> int:
     """Readings that the board did not take since a sensor failed: `!sensor` lines of one attempt come together."""
-    cycles = [event.cycles for event in board.events_named("sensor")]
-    return count_bursts(cycles, apart=round(ATTEMPT_S * board.mcu.clock_hz))
+    cycles = [event.cycles for event in board.events if event.name == "sensor"]
+    return count_bursts(cycles, apart=round(ATTEMPT_S * clock_hz))
 
 
 def count_bursts(instants: Iterable[int], *, apart: int) -> int:

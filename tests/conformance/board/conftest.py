@@ -3,22 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
-from pty_device import PacedUno
 
 from plantkeeper_hil.board.base import Board
 from plantkeeper_hil.board.emulated import EmulatedBoard
 from plantkeeper_hil.board.serial import SerialBoard
+from plantkeeper_hil.firmware import BuildResult
 from plantkeeper_sim.board import UnoBoard
+from plantkeeper_sim.paced.process import BoardProcess
+from plantkeeper_sim.provision import GATEWAY, GATEWAY_PORT
+
+
+@pytest.fixture
+def paced(tmp_path: Path, firmware: BuildResult, scripted: Any) -> Iterator[BoardProcess]:
+    """A board in real time at a pty, with its boot loader."""
+    routes = [((str(GATEWAY), GATEWAY_PORT), scripted.address)]
+    with BoardProcess.start(tmp_path, firmware=firmware.elf, device_id=7, period_s=4, routes=routes) as process:
+        yield process
 
 
 @pytest.fixture(params=["emulated", pytest.param("serial", marks=[pytest.mark.slow, pytest.mark.integration])])
 def any_board(request: pytest.FixtureRequest, new_board: Callable[..., UnoBoard]) -> Iterator[Board]:
-    uno = new_board(period_s=4)
     if request.param == "emulated":
-        with EmulatedBoard(uno) as emulated:
+        with EmulatedBoard(new_board(period_s=4)) as emulated:
             yield emulated
     else:
-        with PacedUno(uno) as device, SerialBoard("bench-1", device.path) as at_port:
+        process: BoardProcess = request.getfixturevalue("paced")
+        with SerialBoard("bench-1", str(process.port), power_cycle=process.power_cycle) as at_port:
             yield at_port

@@ -9,8 +9,9 @@ import threading
 from collections.abc import Callable
 
 import pytest
-from pty_device import PacedUno, PtyDevice, Scripted
+from pty_device import PtyDevice, Scripted
 
+from plantkeeper_hil.board.base import Reset
 from plantkeeper_hil.board.errors import (
     BoardBusyError,
     BoardGarbledError,
@@ -18,9 +19,10 @@ from plantkeeper_hil.board.errors import (
     BoardSilentError,
     BoardTimeoutError,
     BootloaderOnlyError,
+    UnsupportedError,
 )
 from plantkeeper_hil.board.serial import SerialBoard, open_port
-from plantkeeper_sim.board import UnoBoard
+from plantkeeper_sim.paced.process import BoardProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
 
@@ -81,12 +83,35 @@ def test_a_board_that_begins_to_babble() -> None:
             board.expect("!taken", timeout_s=0.5)
 
 
-def test_a_wrong_baud_rate(new_board: Callable[..., UnoBoard]) -> None:
-    with PacedUno(new_board(period_s=4)) as device:
-        with pytest.raises(BoardGarbledError, match=r"bench-1 .*the baud rate is not 9600"):
-            SerialBoard("bench-1", device.path, baud=9600, ask_s=2.0)
-        with SerialBoard("bench-1", device.path) as board:
-            assert board.identity.device_id == 7
+def test_a_wrong_baud_rate(paced: BoardProcess) -> None:
+    with pytest.raises(BoardGarbledError, match=r"bench-1 .*the baud rate is not 9600"):
+        SerialBoard("bench-1", str(paced.port), baud=9600, ask_s=2.0)
+    with SerialBoard("bench-1", str(paced.port)) as board:
+        assert board.identity.device_id == 7
+
+
+def test_a_real_board_unplugged_and_plugged_in_again(paced: BoardProcess) -> None:
+    with SerialBoard("bench-1", str(paced.port)) as board:
+        threading.Timer(0.2, paced.unplug).start()
+        with pytest.raises(BoardGoneError, match=r"bench-1 .*was it unplugged"):
+            board.expect("never", timeout_s=10)
+    paced.plug()
+    with SerialBoard("bench-1", str(paced.port)) as board:
+        board.expect("!delivered", timeout_s=15)
+
+
+def test_a_real_board_half_flashed(paced: BoardProcess) -> None:
+    paced.half_flash()
+    with pytest.raises(BoardSilentError, match="hil flash --board bench-1"):
+        SerialBoard("bench-1", str(paced.port), ask_s=2.0)
+
+
+def test_a_board_that_nothing_can_switch(paced: BoardProcess) -> None:
+    with (
+        SerialBoard("bench-1", str(paced.port)) as board,
+        pytest.raises(UnsupportedError, match=r"bench-1 .*boards.yaml"),
+    ):
+        board.reset(Reset.POWER)
 
 
 def test_a_half_flashed_board() -> None:

@@ -98,7 +98,7 @@ def test_without_an_optional_thing_it_goes_on_and_says_so(monkeypatch: pytest.Mo
 def test_an_unknown_group_is_refused() -> None:
     for words in (["nonsense"], [], ["--perhaps", "firmware"], ["emulator", "--perhaps", "nonsense"]):
         assert system_packages.main(words) == 2
-    assert set(GROUPS) == {"emulator", "firmware", "tests", "bench", "bench-gateway"}
+    assert set(GROUPS) == {"emulator", "firmware", "upload", "emulated-board", "tests", "bench", "bench-gateway"}
 
 
 def test_outside_a_checkout_the_remedy_is_named(tmp_path: object) -> None:

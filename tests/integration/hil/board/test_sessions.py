@@ -1,0 +1,102 @@
+"""Sessions with a board as a person starts them: none attached, offline, held, with another firmware, and all well."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from pty_device import Scripted
+
+from plantkeeper_hil.firmware import BuildResult
+from plantkeeper_hil.inventory.holding import lock_of
+from plantkeeper_sim.paced.process import BoardProcess
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow]
+
+OTHER = "PlantKeeper,uno,7,0.1.0+abc1234.elf-0123456789abcdef"
+QUICK_S = 10.0
+
+
+def hil(root: Path, place: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {
+        "PLANTKEEPER_BOARDS": str(place / "boards.yaml"),
+        "PLANTKEEPER_LOCKS": str(place / "locks"),
+    }
+    return subprocess.run(
+        [sys.executable, "-m", "plantkeeper_hil", *words],
+        cwd=root,
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=200,
+        check=False,
+    )
+
+
+@pytest.fixture
+def root(pytestconfig: pytest.Config) -> Path:
+    return pytestconfig.rootpath
+
+
+@pytest.mark.parametrize("command", [("test",), ("flash",)])
+def test_without_a_board_it_ends_at_once_and_says_how_to_attach_one(
+    root: Path, tmp_path: Path, command: tuple[str, ...]
+) -> None:
+    started_s = time.monotonic()
+    result = hil(root, tmp_path, *command)
+    assert result.returncode == 2
+    assert "Attach one by USB" in result.stderr
+    assert time.monotonic() - started_s < QUICK_S
+
+
+def test_an_offline_board_is_named(root: Path, tmp_path: Path) -> None:
+    (tmp_path / "boards.yaml").write_text("- {id: sill, platform: uno, product: Uno, serial: A1}\n")
+    result = hil(root, tmp_path, "test", "--hil-board=sill")
+    assert result.returncode == 2
+    assert "board sill (serial number A1) is not plugged in" in result.stderr
+    assert "Offline: sill" in hil(root, tmp_path, "test").stderr
+
+
+def test_a_held_board_is_not_used(root: Path, tmp_path: Path) -> None:
+    with Scripted() as device, lock_of(device.path, "x", tmp_path / "locks") as lock:
+        lock.acquire("somebody")
+        result = hil(root, tmp_path, "test", f"--hil-board=serial:{device.path}")
+    assert result.returncode == 2
+    assert f"is held by process {os.getpid()} (somebody)" in result.stdout
+
+
+def test_a_board_with_another_firmware_ends_the_session(root: Path, tmp_path: Path, firmware: BuildResult) -> None:
+    def answer(data: bytes) -> bytes:
+        return f"{OTHER}\r\n".encode() if b"*IDN?" in data else b""
+
+    with Scripted(answer) as device:
+        result = hil(
+            root, tmp_path, "test", f"--hil-board=serial:{device.path}", "--skip-autoflash", f"--out={tmp_path}"
+        )
+    assert result.returncode == 2
+    assert f"runs 0.1.0+abc1234.elf-0123456789abcdef, what was built is {firmware.identity}" in result.stdout
+    assert "passed" not in result.stdout
+
+
+def test_a_board_is_flashed_and_checked(root: Path, tmp_path: Path, firmware: BuildResult) -> None:
+    with BoardProcess.start(tmp_path / "board") as board:
+        result = hil(root, tmp_path, "flash", "--board", f"serial:{board.port}")
+        assert result.returncode == 0, result.stdout + result.stderr
+        assert f"runs {firmware.identity}" in result.stdout
+        board.half_flash()
+        result = hil(
+            root, tmp_path, "test", f"--hil-board=serial:{board.port}", "--skip-autoflash", f"--out={tmp_path}"
+        )
+        assert result.returncode == 2
+        assert "hil flash --board" in result.stdout
+
+
+def test_an_upload_that_fails_tells_what_the_uploader_said(root: Path, tmp_path: Path) -> None:
+    result = hil(root, tmp_path, "flash", "--board", f"serial:{tmp_path}/no-such-port")
+    assert result.returncode == 2
+    assert "the firmware cannot be uploaded" in result.stderr
+    assert "avrdude" in result.stderr
