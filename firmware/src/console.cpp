@@ -1,7 +1,6 @@
 #include "console.h"
 
 #include <Arduino.h>
-#include <avr/wdt.h>
 
 #include "clock.h"
 #include "identity.h"
@@ -12,6 +11,7 @@
 #include "station.h"
 #include "storage.h"
 #include "w5500.h"
+#include "watchdog.h"
 
 namespace console {
 namespace {
@@ -26,15 +26,6 @@ pk::ErrorQueue errors;
 pk::Config staged;
 bool is_configured;
 uint32_t boot;
-
-// A reset as from the button: the watchdog bites after 16 ms.
-void restart()
-{
-    Serial.flush();
-    wdt_enable(WDTO_15MS);
-    for (;;) {
-    }
-}
 
 void self_test(pk::TextWriter &reply)
 {
@@ -91,7 +82,7 @@ pk::Error carry_out(const pk::Line &line, pk::TextWriter &reply)
     if (*line.parameters) return pk::ERROR_PARAMETER_NOT_ALLOWED;
     switch (line.header) {
     case pk::HEADER_IDN: identity::write(reply, is_configured ? staged.id : 0); break;
-    case pk::HEADER_RST: restart(); break;
+    case pk::HEADER_RST: watchdog::restart(); break;
     case pk::HEADER_TST: self_test(reply); break;
     case pk::HEADER_CLS: errors.clear(); break;
     case pk::HEADER_ERROR:

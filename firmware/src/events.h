@@ -2,7 +2,6 @@
 #pragma once
 #include <stdint.h>
 
-#include "queue.h"
 #include "text.h"
 
 namespace events {

@@ -12,10 +12,13 @@
 #include "station.h"
 #include "storage.h"
 #include "w5500.h"
+#include "watchdog.h"
 
 namespace {
 
 const uint16_t FIRST_READING_MS = 2000;  // the DHT11 needs a second after power-up
+// Ticks and numbers outgrow a journal record after 776 days: the board then starts anew, under the next boot number.
+const uint32_t LAST = pk::JOURNAL_END - 1000;
 
 pk::Config config;
 bool configured;
@@ -45,7 +48,7 @@ void say_boot(uint32_t boot)
     Serial.write(reinterpret_cast<const uint8_t *>("\r\n"), 2);  // the reset may have cut a line
     events::Line line(PSTR("boot"));
     line.field(PSTR("id")).signed_number(configured ? config.id : 0);
-    line.count(PSTR("boot"), boot);
+    line.count(PSTR("boot"), boot).count(PSTR("waiting"), storage::journal().waiting());
     line.field(PSTR("cause")).flash(PSTR("0x")).hex8(reset_cause);
     identity::write_version(line.field(PSTR("fw")));
 }
@@ -62,6 +65,7 @@ void setup()
     configured = storage::load_config(&config);
     if (!configured) config = pk::default_config();
     const uint32_t boot = storage::count_boot();
+    storage::journal().open(boot);
     next_reading_tick = 1;
     say_boot(boot);
     station::begin(config, boot);
@@ -82,6 +86,7 @@ void loop()
         station::take();
     }
     station::deliver_due();
+    if (clock::ticks() >= LAST || station::counts().taken >= LAST) watchdog::restart();
     led(!configured);
     if (station::round_open()) {
         clock::sleep_ms(50);

@@ -86,15 +86,15 @@ Attempt await_answer()
 
 }  // namespace
 
-Attempt post(const pk::Config &config, uint32_t boot, const pk::Reading &reading, uint32_t age_s)
+Attempt post(const pk::Config &config, const pk::Reading &reading, uint32_t age_s, uint8_t attempt_number)
 {
     w5500::Result result =
-        w5500::connect(config.gateway, config.gateway_port, source_port(boot, reading.seq, reading.attempts));
+        w5500::connect(config.gateway, config.gateway_port, source_port(reading.boot, reading.seq, attempt_number));
     Attempt attempt = {from_connection(result), 0};
     if (result != w5500::OK) return attempt;
     {
         Request request;
-        pk::write_request(request, config, boot, reading, age_s);
+        pk::write_request(request, config, reading, age_s);
     }
     result = w5500::send();
     if (result == w5500::OK)

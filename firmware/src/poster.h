@@ -3,7 +3,7 @@
 #include <stdint.h>
 
 #include "config.h"
-#include "queue.h"
+#include "reading.h"
 
 namespace poster {
 
@@ -14,7 +14,8 @@ struct Attempt {
     uint16_t status;  // 0 where no status line came
 };
 
-Attempt post(const pk::Config &config, uint32_t boot, const pk::Reading &reading, uint32_t age_s);
+// attempt: counts the attempts for this reading, from 1.
+Attempt post(const pk::Config &config, const pk::Reading &reading, uint32_t age_s, uint8_t attempt);
 // Name of a failed outcome for the event line, in flash.
 const char *reason(Outcome outcome);
 

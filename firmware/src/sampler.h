@@ -1,6 +1,6 @@
 // Takes one reading of all sensors.
 #pragma once
-#include "queue.h"
+#include "reading.h"
 
 namespace sampler {
 

@@ -1,7 +1,7 @@
-// The board's work: takes readings, keeps them in a queue, hands them to the gateway.
+// The board's work: takes readings, keeps them in the journal, hands them to the gateway.
 #pragma once
 #include "config.h"
-#include "queue.h"
+#include "reading.h"
 
 namespace station {
 
@@ -11,13 +11,13 @@ struct Counts {
 
 // Readings carry this boot number; `config` must stay where it is.
 void begin(const pk::Config &config, uint32_t boot);
-// Takes a reading into the queue and opens a round of attempts. False where a sensor failed.
+// Takes a reading into the journal and opens a round of attempts. False where a sensor failed.
 bool take();
 // Attempts that are due now.
 void deliver_due();
 // Whether attempts are still to come in this round.
 bool round_open();
-// Takes a reading and tries to deliver the whole queue at once, until an attempt fails.
+// Takes a reading and tries to deliver all that wait at once, until an attempt fails.
 // False where a sensor failed; else the reading's number and the last attempt's status (0: no answer).
 bool post_now(uint32_t *seq, uint16_t *status);
 const Counts &counts();

@@ -10,7 +10,18 @@ namespace {
 
 uint8_t *at(uint16_t address) { return reinterpret_cast<uint8_t *>(address); }
 
-const uint16_t BOOT_AT = 64, BOOT_STRIDE = 16, CONFIG_AT = 128, CONFIG_STRIDE = 128;
+const uint16_t BOOT_AT = 64, BOOT_STRIDE = 16, CONFIG_AT = 128, CONFIG_STRIDE = 128, JOURNAL_AT = 344;
+const uint8_t JOURNAL_SLOTS = 40;  // to the end of the 1024 bytes
+
+class Eeprom : public pk::ByteStore {
+public:
+    uint8_t read(uint16_t address) const { return eeprom_read_byte(at(address)); }
+    void write(uint16_t address, uint8_t value) { eeprom_update_byte(at(address), value); }
+};
+
+Eeprom eeprom;
+pk::Journal waiting_readings(eeprom, JOURNAL_AT, JOURNAL_SLOTS);
+
 
 pk::ConfigPlace read_slots(pk::Config *config)
 {
@@ -50,5 +61,7 @@ uint32_t count_boot()
     eeprom_update_block(slots[next.slot], at(BOOT_AT + next.slot * BOOT_STRIDE), pk::BOOT_SLOT_BYTES);
     return next.count;
 }
+
+pk::Journal &journal() { return waiting_readings; }
 
 }  // namespace storage

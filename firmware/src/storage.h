@@ -1,8 +1,9 @@
-// EEPROM: configuration records and boot counter (docs/architecture.md section 3).
+// EEPROM: configuration records, boot counter and journal (docs/architecture.md section 3).
 #pragma once
 #include <stdint.h>
 
 #include "config.h"
+#include "journal.h"
 
 namespace storage {
 
@@ -11,5 +12,8 @@ bool load_config(pk::Config *config);
 bool save_config(const pk::Config &config);
 // Counts this boot; the number is stored before it is returned, so that it never repeats.
 uint32_t count_boot();
+
+// Readings that wait; open() it with this boot's number.
+pk::Journal &journal();
 
 }  // namespace storage

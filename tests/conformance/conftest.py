@@ -7,8 +7,11 @@ import threading
 from collections.abc import Callable, Iterator
 
 import pytest
+from elftools.elf.elffile import ELFFile
+from elftools.elf.sections import SymbolTableSection
 
 from plantkeeper_hil.firmware import BuildResult
+from plantkeeper_hil.firmware.size import DATA_SPACE
 from plantkeeper_sim.avr import Firmware, load_elf
 from plantkeeper_sim.board import UnoBoard
 from plantkeeper_sim.provision import BoardConfig
@@ -66,6 +69,22 @@ class ScriptedGateway:
 @pytest.fixture(scope="session")
 def image(firmware: BuildResult) -> Firmware:
     return load_elf(firmware.elf)
+
+
+@pytest.fixture
+def symbol(firmware: BuildResult) -> Callable[[str], int]:
+    """Address of a variable in RAM, for what would take years by itself."""
+    with firmware.elf.open("rb") as file:
+        table = ELFFile(file).get_section_by_name(".symtab")
+        assert isinstance(table, SymbolTableSection)
+        addresses: dict[str, int] = {entry.name: entry["st_value"] - DATA_SPACE for entry in table.iter_symbols()}
+
+    def address_of(name: str) -> int:
+        # C++ names are mangled as <length><name>, in whatever namespace
+        [address] = [at for mangled, at in addresses.items() if f"{len(name)}{name}" in mangled]
+        return address
+
+    return address_of
 
 
 @pytest.fixture

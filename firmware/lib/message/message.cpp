@@ -26,12 +26,12 @@ void write_body(TextWriter &out, const Config &config, const Reading &reading, u
 
 void write_key(TextWriter &out, uint32_t boot, uint32_t seq) { out.number(boot).put('-').number(seq); }
 
-void write_request(TextWriter &out, const Config &config, uint32_t boot, const Reading &reading, uint32_t age_s)
+void write_request(TextWriter &out, const Config &config, const Reading &reading, uint32_t age_s)
 {
     char key_buffer[QUOTED_KEY_BYTES], body_buffer[BODY_BYTES];
     TextBuffer key(key_buffer, sizeof key_buffer), body(body_buffer, sizeof body_buffer);
     key.put('"');
-    write_key(key, boot, reading.seq);
+    write_key(key, reading.boot, reading.seq);
     key.put('"');
     write_body(body, config, reading, age_s);
 

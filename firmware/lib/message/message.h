@@ -3,7 +3,7 @@
 #include <stdint.h>
 
 #include "config.h"
-#include "queue.h"
+#include "reading.h"
 #include "text.h"
 
 namespace pk {
@@ -11,6 +11,6 @@ namespace pk {
 // <boot>-<seq>
 void write_key(TextWriter &out, uint32_t boot, uint32_t seq);
 // The whole request, signed where there is a key; age_s 0 leaves the age out.
-void write_request(TextWriter &out, const Config &config, uint32_t boot, const Reading &reading, uint32_t age_s);
+void write_request(TextWriter &out, const Config &config, const Reading &reading, uint32_t age_s);
 
 }  // namespace pk

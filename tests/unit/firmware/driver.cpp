@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <iostream>
+#include <set>
 #include <sstream>
 #include <string>
 #include <vector>
@@ -17,9 +18,9 @@
 #include "grammar.h"
 #include "hmac.h"
 #include "http_answer.h"
+#include "journal.h"
 #include "line_reader.h"
 #include "message.h"
-#include "queue.h"
 #include "scales.h"
 #include "settings.h"
 #include "sha256.h"
@@ -186,11 +187,10 @@ std::string request(std::istringstream &words)
     Bytes gateway = bytes(words);
     for (size_t i = 0; i < 4; i++) to.gateway[i] = gateway[i];
     to.gateway_port = static_cast<uint16_t>(number(words));
-    uint32_t boot_count = static_cast<uint32_t>(number(words));
     pk::Reading reading;
+    reading.boot = static_cast<uint32_t>(number(words));
     reading.seq = static_cast<uint32_t>(number(words));
     reading.taken_at = 0;
-    reading.attempts = 0;
     reading.temperature_tenths = static_cast<int16_t>(number(words));
     reading.humidity = static_cast<uint8_t>(number(words));
     reading.light = static_cast<uint16_t>(number(words));
@@ -198,7 +198,7 @@ std::string request(std::istringstream &words)
     to.key_number = static_cast<uint16_t>(number(words));
     Bytes key = bytes(words);
     for (size_t i = 0; i < key.size(); i++) to.key[i] = key[i];
-    pk::write_request(out, to, boot_count, reading, age_s);
+    pk::write_request(out, to, reading, age_s);
     return (out.overflowed() ? "cut " : "whole ") + to_hex(out.content(), out.length());
 }
 
@@ -247,24 +247,81 @@ std::string http(std::istringstream &words)
     return std::to_string(answer.state()) + " " + std::to_string(answer.status());
 }
 
-std::string queue(std::istringstream &words)
-{
-    pk::ReadingQueue ring;
-    std::string out;
-    for (std::string word; words >> word;) {
-        if (word == "pop") {
-            ring.pop();
-        } else {
-            pk::Reading reading = {static_cast<uint32_t>(strtoul(word.c_str(), NULL, 10)), 0, 0, 0, 0, 0}, dropped;
-            if (ring.push(reading, &dropped)) out += "dropped:" + std::to_string(dropped.seq) + " ";
+// EEPROM that loses its power after a number of written bytes; the byte it was at holds noise then.
+struct PowerCut {};
+
+class Memory : public pk::ByteStore {
+public:
+    Memory(const Bytes &content, long cut_after, uint8_t noise) : content(content), left_(cut_after), noise_(noise) {}
+    uint8_t read(uint16_t at) const { return content.at(at); }
+    void write(uint16_t at, uint8_t value)
+    {
+        if (dead.count(at)) return;
+        if (left_-- == 0) {
+            content.at(at) = noise_;
+            throw PowerCut();
         }
+        content.at(at) = value;
     }
-    out += "left:";
-    while (!ring.empty()) {
-        out += std::to_string(ring.oldest().seq) + ",";
-        ring.pop();
+
+    void survive() { left_ = -1; }
+
+    Bytes content;
+    std::set<uint16_t> dead;  // cells that are worn out
+
+private:
+    long left_;
+    uint8_t noise_;
+};
+
+std::string shown(const pk::Reading &reading, uint32_t age)
+{
+    std::ostringstream out;
+    out << reading.boot << '-' << reading.seq << ':' << reading.taken_at << ':' << reading.temperature_tenths << ':'
+        << reading.light << ':' << int(reading.humidity) << '@' << age;
+    return out.str();
+}
+
+// Opens a journal on the EEPROM's content, and carries out words: `append boot seq tick tenths light humidity`, `pop`,
+// `drop`. Answers how many waited, each append's result, then all that wait with their age at `now`, and the content.
+std::string journal(std::istringstream &words)
+{
+    Bytes content = bytes(words);
+    const uint32_t boot_count = static_cast<uint32_t>(number(words)), now = static_cast<uint32_t>(number(words));
+    const long cut_after = number(words);
+    Memory memory(content, cut_after, static_cast<uint8_t>(number(words)));
+    for (long worn = number(words); worn >= 0; worn = number(words)) memory.dead.insert(static_cast<uint16_t>(worn));
+    const uint8_t slots = static_cast<uint8_t>(content.size() / pk::JOURNAL_RECORD_BYTES);
+    pk::Journal ring(memory, 0, slots);
+    ring.open(boot_count);
+    std::ostringstream out;
+    out << int(ring.waiting()) << ' ' << ring.dropped();
+    try {
+        for (std::string word; words >> word;) {
+            if (word == "pop") {
+                ring.pop();
+            } else if (word == "drop") {
+                ring.drop();
+            } else {
+                pk::Reading reading;
+                reading.boot = static_cast<uint32_t>(number(words));
+                reading.seq = static_cast<uint32_t>(number(words));
+                reading.taken_at = static_cast<uint32_t>(number(words));
+                reading.temperature_tenths = static_cast<int16_t>(number(words));
+                reading.light = static_cast<uint16_t>(number(words));
+                reading.humidity = static_cast<uint8_t>(number(words));
+                out << (ring.append(reading) ? " stored" : " worn");
+            }
+        }
+    } catch (const PowerCut &) {
+        out << " cut";
     }
-    return out;
+    out << " | " << (ring.full() ? "full" : "room") << ' ' << ring.dropped();
+    const Bytes after = memory.content;
+    memory.survive();
+    for (; ring.waiting(); ring.pop()) out << ' ' << shown(ring.oldest(), ring.oldest_age_ticks(now));
+    out << " | " << to_hex(after.data(), after.size());
+    return out.str();
 }
 
 std::string text(std::istringstream &words)
@@ -311,7 +368,7 @@ std::string answer_to(const std::string &line)
     if (name == "hmac") return hmac(words);
     if (name == "base64") return base64(words);
     if (name == "http") return http(words);
-    if (name == "queue") return queue(words);
+    if (name == "journal") return journal(words);
     if (name == "text") return text(words);
     return "unknown request";
 }

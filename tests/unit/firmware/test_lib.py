@@ -319,25 +319,7 @@ def test_any_bytes_in_any_pieces_give_the_same(ask: Ask, noise: bytes, cuts: lis
     assert read(ask, *cut(answer, cuts), close=True) == read(ask, answer, close=True)
 
 
-# ---- queue and text ------------------------------------------------------------------------------------------
-
-
-@given(st.lists(st.sampled_from(["push", "pop"]), max_size=40))
-def test_the_queue_is_a_ring_that_names_what_it_drops(ask: Ask, acts: list[str]) -> None:
-    words: list[str] = []
-    model: list[int] = []
-    dropped: list[int] = []
-    for seq, act in enumerate(acts, start=1):
-        if act == "push":
-            words.append(str(seq))
-            model.append(seq)
-            if len(model) > 8:
-                dropped.append(model.pop(0))
-        else:
-            words.append("pop")
-            model = model[1:]
-    expected = "".join(f"dropped:{seq} " for seq in dropped) + "left:" + "".join(f"{seq}," for seq in model)
-    assert ask(f"queue {' '.join(words)}") == expected
+# ---- text ------------------------------------------------------------------------------------------
 
 
 @given(st.integers(-(2**31), 2**31 - 1), st.integers(-32767, 32767), addresses)
