@@ -95,6 +95,13 @@ def hil(session: nox.Session) -> None:
 
 
 @nox.session
+def doctor(session: nox.Session) -> None:
+    """One table: what this machine can do, and for what it cannot the command that mends it."""
+    install_project(session)
+    session.run("hil", "doctor", success_codes=[0, 1])
+
+
+@nox.session
 def stack(session: nox.Session) -> None:
     """The local stack in the foreground, for curl, a board or a browser; Ctrl-C ends it."""
     system_packages(session, "emulator")

@@ -11,6 +11,7 @@ import pytest
 from rich.console import Console
 
 from plantkeeper_hil import board_session
+from plantkeeper_hil.doctor.__main__ import report as doctor_report
 from plantkeeper_hil.errors import HilError, UsageError
 from plantkeeper_hil.firmware import Toolchain, build_firmware
 from plantkeeper_hil.inventory import cli as boards_cli
@@ -85,6 +86,9 @@ def _parser() -> argparse.ArgumentParser:
 
     firmware = commands.add_parser("firmware", parents=[toolchain], help="build the firmware and report flash and RAM")
     firmware.set_defaults(run=_firmware)
+
+    doctor = commands.add_parser("doctor", help="what this machine can do, and the command that mends what it cannot")
+    doctor.set_defaults(run=lambda project, _options: doctor_report(project.root))
 
     board_session.add_commands(commands, toolchain)
 

@@ -1,0 +1,20 @@
+"""`hil doctor`; also `PYTHONPATH=hil python3 -m plantkeeper_hil.doctor`, where nothing is installed yet."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from plantkeeper_hil.doctor.checks import all_findings
+from plantkeeper_hil.doctor.finding import State, render
+
+
+def report(root: Path) -> int:
+    """Print the table; status 1 where something that the simulator or the tests need is missing."""
+    findings = all_findings(root)
+    print(render(findings))
+    return int(any(finding.state is State.MISSING for finding in findings))
+
+
+if __name__ == "__main__":
+    sys.exit(report(Path.cwd()))
