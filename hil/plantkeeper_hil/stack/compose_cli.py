@@ -14,7 +14,7 @@ from plantkeeper_hil.errors import StackError
 LINES_SHOWN = 20
 TIMEOUT_S = 600.0
 WITHOUT_DOCKER = (
-    "install Docker with Compose v2.23 or later; as root on Debian, .ci/docker/with-docker COMMAND brings it for the "
+    "install Docker with Compose v2.24 or later; as root on Debian, .ci/docker/with-docker COMMAND brings it for the "
     "time of a command"
 )
 
