@@ -110,6 +110,14 @@ def stack(session: nox.Session) -> None:
 
 
 @nox.session
+def board(session: nox.Session) -> None:
+    """An Uno in real time behind a pseudo-terminal, for avrdude, a terminal or PyVISA; Ctrl-C ends it."""
+    system_packages(session, "emulator", "emulated-board")
+    install_project(session)
+    session.run("plantkeeper-board", "--link", "build/board/port", "--state", "build/board", *session.posargs)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """The test suite: unit, conformance, integration, and a short system run."""
     system_packages(session, "tests")

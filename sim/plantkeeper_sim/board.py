@@ -56,7 +56,7 @@ class UnoBoard:
         config: what makes the board this board; written to its EEPROM.
         seed: of the plant's surroundings and of all that data sheets leave open; the device id is mixed in,
             so boards of one seed stand at different plants.
-        latency_s, patience_s: of the network (`plantkeeper_sim.net`).
+        latency_s, patience_s, live: of the network (`plantkeeper_sim.net`).
         fuses: of its MCU; `UNO` where its flash has a bootloader.
         eeprom: contents instead of the configuration alone, from an earlier run.
     """
@@ -69,6 +69,7 @@ class UnoBoard:
         seed: int,
         latency_s: float = LATENCY_S,
         patience_s: float = PATIENCE_S,
+        live: bool = False,
         eeprom: bytes | None = None,
         fuses: Fuses = BARE,
     ) -> None:
@@ -76,7 +77,7 @@ class UnoBoard:
         self.plant = Plant(Random(f"{seed}/plant/{config.device_id}").randrange(2**32))
         random = Random(f"{seed}/chips/{config.device_id}")
         self.mcu = mcu = Mcu(firmware, fuses=fuses, eeprom=eeprom_image(config) if eeprom is None else eeprom)
-        self.network = Network(mcu, latency_s=latency_s, patience_s=patience_s)
+        self.network = Network(mcu, latency_s=latency_s, patience_s=patience_s, live=live)
         self.led = Led(mcu.pin("PB0"))
         self.w5500 = W5500(mcu, mcu.pin("PB2"), self.network, random=random)
         self.dht11 = Dht11(

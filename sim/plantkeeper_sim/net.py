@@ -3,6 +3,8 @@
 Virtual time stands still while the peer owes an answer: `latency_s` after the last byte sent, an event waits on
 the host socket in wall-clock time, at most `patience_s`, until the answer is whole (the peer closed, or fell
 quiet), and hands it over at that cycle. So what the firmware sees depends on the answers, not on how fast they came.
+
+A live network is for a board in real time: it waits for nobody, looks every `POLL_S`, and hands over what has come.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ ROUND_TRIP_S = 0.001  # SYN to SYN/ACK, data to ACK
 LATENCY_S = 0.005
 PATIENCE_S = 10.0
 QUIET_S = 0.25  # wall clock; only a peer that answers and keeps the connection costs this
+POLL_S = 0.002  # of a live network
 CHUNK = 65536
 
 
@@ -111,10 +114,14 @@ class Network:
         clock: virtual time of the board.
         latency_s: virtual seconds between the last byte sent and the answer.
         patience_s: wall-clock seconds that virtual time waits for an answer at most.
+        live: virtual time goes on while the peer owes an answer.
     """
 
-    def __init__(self, clock: Clock, *, latency_s: float = LATENCY_S, patience_s: float = PATIENCE_S) -> None:
+    def __init__(
+        self, clock: Clock, *, latency_s: float = LATENCY_S, patience_s: float = PATIENCE_S, live: bool = False
+    ) -> None:
         self.clock = clock
+        self.live = live
         self.latency_s = latency_s
         self.patience_s = patience_s
         self.exchanges: list[Exchange] = []
@@ -241,9 +248,16 @@ class Connection:
             self._answer = self._clock.call_in(after_s + self._fault.extra_latency_s, self._await_answer)
 
     def _await_answer(self) -> None:
-        """Let wall-clock time pass until the peer has answered; virtual time stands still."""
+        """Let wall-clock time pass until the peer has answered; virtual time stands still, but in a live network."""
         self._answer = None
-        answer, ending = self._collect()
+        if self._network.live:
+            answer, ending = self._arrived()
+            if ending is None:
+                self._answer = self._clock.call_in(POLL_S, self._await_answer)
+                if not answer:
+                    return
+        else:
+            answer, ending = self._collect()
         if self._fault.swallow_answer:
             return
         limit = self._fault.answer_limit
@@ -291,6 +305,21 @@ class Connection:
                 return bytes(collected), self._finished
             collected += data
         return bytes(collected), None
+
+    def _arrived(self) -> tuple[bytes, Callable[[], None] | None]:
+        """What has come from the host socket, without waiting."""
+        if self._socket is None:
+            return b"", self._broken
+        self._socket.settimeout(0)
+        try:
+            data = self._socket.recv(CHUNK)
+        except BlockingIOError:
+            return b"", None
+        except OSError:
+            return b"", self._broken
+        finally:
+            self._socket.settimeout(self._network.patience_s)
+        return data, None if data else self._finished
 
     def _later(self, seconds: float, action: Callable[[], None]) -> None:
         """Act after virtual time, unless the connection is gone by then."""

@@ -68,6 +68,7 @@ class Server:
             "save": self.save,
         }
         self._typed = b""
+        paced.on_closed = self.save  # as an upload ends
 
     def run(self, *, control: int | None, ended: Callable[[], bool]) -> None:
         """Until `ended()`, or until standard input ends.
@@ -162,7 +163,7 @@ def _board(options: argparse.Namespace, bootloader: Bootloader) -> UnoBoard:
         firmware = flashed(kept.flash)
     else:
         firmware = with_bootloader(load_application(options.firmware) if options.firmware else b"", bootloader)
-    board = UnoBoard(firmware, config, seed=options.seed, eeprom=eeprom, fuses=bootloader.fuses)
+    board = UnoBoard(firmware, config, seed=options.seed, eeprom=eeprom, fuses=bootloader.fuses, live=True)
     for words in options.map:
         address, _, to = words.partition("=")
         board.network.map(*_endpoint(address), to=_endpoint(to))
@@ -187,6 +188,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         bootloader = load_bootloader(options.bootloader or optiboot())
         board = _board(options, bootloader)
+        options.link.parent.mkdir(parents=True, exist_ok=True)
         port = PtyPort(options.link, baud=CONSOLE_BAUD)
         try:
             paced = PacedBoard(

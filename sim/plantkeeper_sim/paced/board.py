@@ -47,6 +47,7 @@ class PacedBoard:
         self.babbling = False
         self.resets = 0
         self.crash: str | None = None
+        self.on_closed: Callable[[], None] = lambda: None
         self._native_usb, self._random, self._report, self._now_s = native_usb, random, report, now_s
         self._plug_at_s: float | None = None
         self._pacer = self._fresh_pacer()
@@ -104,6 +105,8 @@ class PacedBoard:
         self._say()
 
     def _on_change(self, change: Change) -> None:
+        if change is Change.CLOSED:
+            self.on_closed()
         if change is Change.DTR_ROSE and not self._native_usb:
             self._report("reset: the port was opened")
             self.reset()
