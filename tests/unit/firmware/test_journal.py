@@ -85,7 +85,7 @@ class JournalMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.ring = Ring(self.ask)
+        self.ring = Ring(type(self).ask)
         self.waiting: list[Entry] = []
         self.seq = self.tick = self.dropped = 0
         self.full = False
