@@ -28,6 +28,12 @@ def wait_for(condition: Callable[[], T], what: str, *, deadline_s: float = DEADL
     return value
 
 
+def free_port() -> int:
+    """A TCP port that nobody has, for what cannot choose one itself."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        return int(listener.getsockname()[1])
+
+
 class ProductionStack:
     """A Compose project; nothing of it is started by itself.
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import os
 import re
 import shutil
-import socket
 import subprocess
 from pathlib import Path
 
 import pytest
-from production_stack import ROOT
+from production_stack import ROOT, free_port
 
 PAGE = ROOT / "docs" / "deploy.md"
 SERVICES = {"db", "gateway", "forwarder", "front", "backup", "restore", "db-tools", "prometheus", "grafana"}
@@ -18,11 +17,6 @@ SERVICES = {"db", "gateway", "forwarder", "front", "backup", "restore", "db-tool
 
 def blocks() -> list[str]:
     return re.findall(r"^```sh\n(.*?)^```$", PAGE.read_text(), re.MULTILINE | re.DOTALL)
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        return int(listener.getsockname()[1])
 
 
 def images() -> dict[str, str]:
