@@ -8,6 +8,7 @@
 #include "message.h"
 #include "sampler.h"
 #include "settings.h"
+#include "state.h"
 #include "station.h"
 #include "storage.h"
 #include "w5500.h"
@@ -26,6 +27,7 @@ pk::ErrorQueue errors;
 pk::Config staged;
 bool is_configured;
 uint32_t boot;
+uint8_t cause;
 
 void self_test(pk::TextWriter &reply)
 {
@@ -67,6 +69,7 @@ void tell_state(pk::TextWriter &reply)
     const station::Counts &counts = station::counts();
     reply.number(boot).put(',').number(counts.taken).put(',').number(counts.delivered).put(',').number(counts.dropped);
     reply.put(',').number(station::waiting()).put(',').number(clock::ticks() * clock::SECONDS_PER_TICK);
+    reply.put(',').text(pk::state_row(state::current()).name).put(',').number(cause).put(',').number(watchdog::hangs());
 }
 
 pk::Error save()
@@ -110,11 +113,12 @@ void execute(const char *text)
 
 }  // namespace
 
-void begin(const pk::Config &config, bool configured, uint32_t boot_number)
+void begin(const pk::Config &config, bool configured, uint32_t boot_number, uint8_t reset_cause)
 {
     staged = config;
     is_configured = configured;
     boot = boot_number;
+    cause = reset_cause;
 }
 
 bool is_waiting() { return Serial.available() > 0; }

@@ -5,7 +5,7 @@
 namespace console {
 
 // `config` is what the board runs with; the console changes a copy, which CONF:SAVE stores for the next start.
-void begin(const pk::Config &config, bool configured, uint32_t boot);
+void begin(const pk::Config &config, bool configured, uint32_t boot, uint8_t reset_cause);
 // Whether characters wait.
 bool is_waiting();
 // Takes the characters that wait, and carries out the lines that they end.

@@ -9,6 +9,7 @@
 #include "identity.h"
 #include "pins.h"
 #include "sampler.h"
+#include "state.h"
 #include "station.h"
 #include "storage.h"
 #include "w5500.h"
@@ -16,6 +17,7 @@
 
 namespace {
 
+const uint8_t FLASH_MS = 30, POLL_MS = 50;
 const uint16_t FIRST_READING_MS = 2000;  // the DHT11 needs a second after power-up
 // Ticks and numbers outgrow a journal record after 776 days: the board then starts anew, under the next boot number.
 const uint32_t LAST = pk::JOURNAL_END - 1000;
@@ -35,14 +37,6 @@ void keep_reset_cause()
     wdt_disable();
 }
 
-void led(bool on)
-{
-    if (on)
-        LED_PORT |= _BV(LED_BIT);
-    else
-        LED_PORT &= static_cast<uint8_t>(~_BV(LED_BIT));
-}
-
 void say_boot(uint32_t boot)
 {
     Serial.write(reinterpret_cast<const uint8_t *>("\r\n"), 2);  // the reset may have cut a line
@@ -55,13 +49,41 @@ void say_boot(uint32_t boot)
 
 bool reading_is_due() { return configured && static_cast<int32_t>(clock::ticks() - next_reading_tick) >= 0; }
 
+void flash_led()
+{
+    LED_PORT |= _BV(LED_BIT);
+    clock::sleep_ms(FLASH_MS);
+    LED_PORT &= static_cast<uint8_t>(~_BV(LED_BIT));
+}
+
+// Until there is something to do, at most a tick of 4 s.
+void rest()
+{
+    static uint32_t flashed_tick;
+    const bool waits = configured && station::waiting();
+    const pk::State resting = configured ? waits ? pk::STATE_BACK_OFF : pk::STATE_SLEEP : pk::STATE_CONFIGURE;
+    state::enter(resting);
+    if (waits) {
+        if (flashed_tick != clock::ticks()) flash_led();
+        flashed_tick = clock::ticks();
+        if (station::delivery_is_due_within(clock::SECONDS_PER_TICK)) {
+            clock::sleep_ms(POLL_MS);
+            return;
+        }
+    }
+    cli();
+    if (!reading_is_due() && !console::is_waiting()) clock::sleep_until_event();
+    sei();
+}
+
 }  // namespace
 
 void setup()
 {
     clock::begin(FIRST_READING_MS);
-    LED_DDR |= _BV(LED_BIT);
     Serial.begin(115200);
+    watchdog::begin(reset_cause);
+    state::enter(pk::STATE_BOOT);
     configured = storage::load_config(&config);
     if (!configured) config = pk::default_config();
     const uint32_t boot = storage::count_boot();
@@ -69,7 +91,8 @@ void setup()
     next_reading_tick = 1;
     say_boot(boot);
     station::begin(config, boot);
-    console::begin(config, configured, boot);
+    console::begin(config, configured, boot, reset_cause);
+    state::enter(pk::STATE_SELF_TEST);
     sampler::begin();
     if (!configured)
         events::Line(PSTR("unconfigured"));
@@ -82,17 +105,9 @@ void loop()
     console::poll();
     if (reading_is_due()) {
         next_reading_tick += config.period_s / clock::SECONDS_PER_TICK;
-        led(true);
         station::take();
     }
-    station::deliver_due();
+    while (configured && station::delivery_is_due()) station::deliver();
     if (clock::ticks() >= LAST || station::counts().taken >= LAST) watchdog::restart();
-    led(!configured);
-    if (station::round_open()) {
-        clock::sleep_ms(50);
-        return;
-    }
-    cli();
-    if (!reading_is_due() && !console::is_waiting()) clock::sleep_until_event();
-    sei();
+    rest();
 }

@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "http_answer.h"
+#include "meaning.h"
 #include "message.h"
 #include "w5500.h"
 
@@ -49,9 +50,13 @@ Outcome from_connection(w5500::Result result)
 
 Outcome by_status(uint16_t status)
 {
-    if (status == 200) return DELIVERED;
-    if (status == 400 || status == 413 || status == 422) return REFUSED;
-    return STATUS;
+    switch (pk::meaning_of(status)) {
+    case pk::STORED: return DELIVERED;
+    case pk::REFUSED: return REFUSED;
+    case pk::UNAUTHORISED: return UNAUTHORISED;
+    case pk::BUSY: return BUSY;
+    default: return STATUS;
+    }
 }
 
 // The whole answer within ANSWER_MS, however slowly it trickles in.
@@ -74,7 +79,7 @@ Attempt await_answer()
             answer.close();
         if (result == w5500::TIMED_OUT) break;
     }
-    Attempt attempt = {BROKEN, answer.status()};
+    Attempt attempt = {BROKEN, answer.status(), answer.retry_after_s()};
     if (answer.done())
         attempt.outcome = by_status(answer.status());
     else if (result == w5500::TIMED_OUT)
@@ -90,7 +95,7 @@ Attempt post(const pk::Config &config, const pk::Reading &reading, uint32_t age_
 {
     w5500::Result result =
         w5500::connect(config.gateway, config.gateway_port, source_port(reading.boot, reading.seq, attempt_number));
-    Attempt attempt = {from_connection(result), 0};
+    Attempt attempt = {from_connection(result), 0, 0};
     if (result != w5500::OK) return attempt;
     {
         Request request;
@@ -109,6 +114,8 @@ const char *reason(Outcome outcome)
 {
     switch (outcome) {
     case REFUSED: return PSTR("refused");
+    case UNAUTHORISED: return PSTR("unauthorised");
+    case BUSY: return PSTR("busy");
     case NO_LINK: return PSTR("nolink");
     case CONNECT: return PSTR("connect");
     case TIMEOUT: return PSTR("timeout");

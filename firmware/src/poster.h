@@ -7,11 +7,12 @@
 
 namespace poster {
 
-enum Outcome { DELIVERED, REFUSED, NO_LINK, CONNECT, TIMEOUT, CLOSED, BROKEN, STATUS };
+enum Outcome { DELIVERED, REFUSED, UNAUTHORISED, BUSY, NO_LINK, CONNECT, TIMEOUT, CLOSED, BROKEN, STATUS };
 
 struct Attempt {
     Outcome outcome;
-    uint16_t status;  // 0 where no status line came
+    uint16_t status;         // 0 where no status line came
+    uint16_t retry_after_s;  // 0 where the gateway did not ask for a pause
 };
 
 // attempt: counts the attempts for this reading, from 1.

@@ -35,13 +35,15 @@ uint8_t ask(pk::Reading *reading)
 {
     uint8_t failed = 0;
     pk::Dht11Frame frame;
-    const pk::Dht11Result dht11_result = dht11::read(&frame);
+    pk::Dht11Result dht11_result = dht11::read(&frame);
+    if (dht11_result != pk::DHT11_OK) dht11_result = dht11::read(&frame);  // a second later: its wire has no protection
     if (dht11_result != pk::DHT11_OK) {
         report(PSTR("dht11"), dht11_reason(dht11_result), &dht11_failures);
         failed |= FAILED_DHT11;
     }
     uint16_t count = 0;
-    const si1145::Result si1145_result = si1145::read_visible(&count);
+    si1145::Result si1145_result = si1145::read_visible(&count);
+    if (si1145_result != si1145::OK) si1145_result = si1145::read_visible(&count);  // on a bus that was recovered
     if (si1145_result != si1145::OK) {
         report(PSTR("si1145"), si1145_result == si1145::SILENT ? PSTR("silent") : PSTR("timeout"), &si1145_failures);
         failed |= FAILED_SI1145;

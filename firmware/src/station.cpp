@@ -2,26 +2,28 @@
 
 #include <Arduino.h>
 
+#include "backoff.h"
 #include "clock.h"
 #include "events.h"
 #include "poster.h"
 #include "sampler.h"
+#include "state.h"
 #include "storage.h"
+#include "w5500.h"
 
 namespace station {
 namespace {
 
-const uint8_t ATTEMPTS_A_ROUND = 3;
-const uint16_t RETRY_MS = 1000;  // doubled with each attempt of a round
 const uint8_t AGE_FROM_S = 10;   // younger readings carry no age
 
 const pk::Config *config;
 pk::Journal &journal = storage::journal();
 Counts counted;
 uint32_t boot, seq;
-bool open;
-uint8_t round_attempts, attempts;  // in this round; for the oldest reading
+uint8_t attempts;  // for the oldest reading, since this boot
+pk::Backoff backoff;
 clock::Counts retry_at;
+bool unplugged;  // the last attempt found no link: there is no need to wait longer than for a link
 
 void say_dropped(const pk::Reading &reading, const char *flash_reason, uint16_t status)
 {
@@ -45,24 +47,30 @@ void settle(const pk::Reading &reading, const poster::Attempt &attempt)
         if (!delivered) line.named(PSTR("reason"), poster::reason(attempt.outcome));
         line.count(PSTR("status"), attempt.status).count(PSTR("attempts"), attempts);
         if (!delivered) {
-            retry_at = clock::now() + (clock::from_ms(RETRY_MS) << round_attempts);
-            round_attempts++;
-            open = round_attempts < ATTEMPTS_A_ROUND;
+            if (attempt.outcome == poster::UNAUTHORISED) backoff.despair();
+            retry_at = clock::now() + clock::from_ms(backoff.fail_ms(attempt.retry_after_s));
             return;
         }
         counted.delivered++;
         journal.pop();
     }
-    round_attempts = attempts = 0;
-    open = journal.waiting() > 0;
+    backoff.succeed();
+    attempts = 0;
+    retry_at = clock::now();
 }
 
-poster::Attempt deliver()
+poster::Attempt attempt_oldest()
 {
     const pk::Reading reading = journal.oldest();
+    poster::Attempt attempt = {poster::NO_LINK, 0, 0};
     if (attempts < UINT8_MAX) attempts++;
-    const uint32_t age_s = journal.oldest_age_ticks(clock::ticks()) * clock::SECONDS_PER_TICK;
-    const poster::Attempt attempt = poster::post(*config, reading, age_s >= AGE_FROM_S ? age_s : 0, attempts);
+    state::enter(pk::STATE_LINK_UP);
+    if (w5500::link_is_up()) {
+        state::enter(pk::STATE_SEND);
+        const uint32_t age_s = journal.oldest_age_ticks(clock::ticks()) * clock::SECONDS_PER_TICK;
+        attempt = poster::post(*config, reading, age_s >= AGE_FROM_S ? age_s : 0, attempts);
+    }
+    unplugged = attempt.outcome == poster::NO_LINK;
     settle(reading, attempt);
     return attempt;
 }
@@ -82,15 +90,19 @@ void begin(const pk::Config &with, uint32_t boot_number)
 {
     config = &with;
     boot = boot_number;
-    open = journal.waiting() > 0;
+    // Knuth's multiplier spreads neighbouring numbers over all bits
+    backoff.begin((static_cast<uint32_t>(with.id) ^ boot_number << 16) * 2654435761UL);
+    retry_at = clock::now();
 }
 
 bool take()
 {
+    state::enter(pk::STATE_SAMPLE);
     pk::Reading reading = {boot, seq + 1, clock::ticks(), 0, 0, 0};
     if (!sampler::take(&reading)) return false;
     seq++;
     counted.taken++;
+    if (!journal.waiting()) retry_at = clock::now();
     make_room();
     const bool stored = journal.append(reading);
     {
@@ -99,18 +111,20 @@ bool take()
         line.count(PSTR("humidity"), reading.humidity).count(PSTR("light"), reading.light);
     }
     if (!stored) say_dropped(reading, PSTR("storage"), 0);
-    open = journal.waiting() > 0;
-    round_attempts = 0;
-    retry_at = clock::now();
     return true;
 }
 
-void deliver_due()
+bool delivery_is_due()
 {
-    while (open && clock::reached(retry_at)) deliver();
+    return journal.waiting() && (clock::reached(retry_at) || (unplugged && w5500::link_is_up()));
 }
 
-bool round_open() { return open; }
+bool delivery_is_due_within(uint8_t seconds)
+{
+    return journal.waiting() && clock::reached(retry_at - clock::from_ms(seconds * 1000UL));
+}
+
+void deliver() { attempt_oldest(); }
 
 bool post_now(uint32_t *taken_seq, uint16_t *status)
 {
@@ -118,7 +132,7 @@ bool post_now(uint32_t *taken_seq, uint16_t *status)
     *taken_seq = seq;
     *status = 0;
     for (bool going = true; going && journal.waiting();) {
-        const poster::Attempt attempt = deliver();
+        const poster::Attempt attempt = attempt_oldest();
         going = attempt.outcome == poster::DELIVERED || attempt.outcome == poster::REFUSED;
         *status = attempt.status;
     }

@@ -11,13 +11,14 @@ struct Counts {
 
 // Readings carry this boot number; `config` must stay where it is.
 void begin(const pk::Config &config, uint32_t boot);
-// Takes a reading into the journal and opens a round of attempts. False where a sensor failed.
+// Takes a reading into the journal. False where a sensor failed.
 bool take();
-// Attempts that are due now.
-void deliver_due();
-// Whether attempts are still to come in this round.
-bool round_open();
-// Takes a reading and tries to deliver all that wait at once, until an attempt fails.
+// Whether a reading waits, and the pause after the last failure is over or the link is back.
+bool delivery_is_due();
+bool delivery_is_due_within(uint8_t seconds);
+// One attempt with the oldest.
+void deliver();
+// Takes a reading and tries to deliver all that wait, whatever the pause, until an attempt fails.
 // False where a sensor failed; else the reading's number and the last attempt's status (0: no answer).
 bool post_now(uint32_t *seq, uint16_t *status);
 const Counts &counts();

@@ -7,6 +7,7 @@
 namespace twi {
 namespace {
 
+const uint8_t SDA = PC4, SCL = PC5;
 const uint16_t STEP_MS = 2;  // a byte takes 90 µs at 100 kHz
 // Status codes (tables 22-2 and 22-3)
 const uint8_t START = 0x08, REPEATED_START = 0x10, ADDRESS_WRITE_ACK = 0x18, DATA_ACK = 0x28, ADDRESS_READ_ACK = 0x40;
@@ -29,10 +30,26 @@ bool send(uint8_t byte, uint8_t expected)
 
 bool start() { return step(_BV(TWSTA), START, REPEATED_START); }
 
+// A chip that lost count of the clock holds SDA until it has seen the rest of its byte: nine clocks free it
+// (UM10204 section 3.1.16). Against a chip that holds SCL there is no remedy but the deadlines above.
+void recover()
+{
+    DDRC &= static_cast<uint8_t>(~(_BV(SDA) | _BV(SCL)));
+    for (uint8_t clocks = 0; clocks < 9 && !(PINC & _BV(SDA)); clocks++) {
+        PORTC &= static_cast<uint8_t>(~_BV(SCL));
+        DDRC |= _BV(SCL);
+        clock::wait_us(5);
+        DDRC &= static_cast<uint8_t>(~_BV(SCL));
+        PORTC |= _BV(SCL);
+        clock::wait_us(5);
+    }
+}
+
 void stop(bool clean)
 {
     if (!clean) {
         TWCR = 0;  // lets go of the bus, whatever state it is in
+        recover();
         return;
     }
     TWCR = _BV(TWINT) | _BV(TWEN) | _BV(TWSTO);
@@ -50,7 +67,7 @@ bool select(uint8_t chip, uint8_t reg)
 
 void begin()
 {
-    PORTC |= _BV(PC4) | _BV(PC5);  // pull-ups, beside the breakout's own
+    PORTC |= _BV(SDA) | _BV(SCL);  // pull-ups, beside the breakout's own
     TWSR = 0;
     TWBR = (F_CPU / 100000UL - 16) / 2;  // 100 kHz (section 22.5.2)
 }

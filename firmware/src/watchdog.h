@@ -1,8 +1,17 @@
-// The watchdog timer (DS40002061B section 11.8).
+// The watchdog timer (DS40002061B section 11.8), always on: 8 s without a sign of life restart the board.
 #pragma once
+#include <stdint.h>
+
+#include "states.h"
 
 namespace watchdog {
 
+// cause: MCUSR as it was at the start. Tells on the console where the last boot hung, if it did.
+void begin(uint8_t cause);
+// A sign of life, in this state.
+void feed(pk::State state);
+// Resets by the watchdog since power-on, but for those that were asked for.
+uint16_t hangs();
 // A reset as from the button, 16 ms from now; what the console was told is sent first.
 void restart();
 

@@ -5,13 +5,12 @@
 namespace pk {
 namespace {
 
-const uint8_t NO_MATCH = 0xFF;
 const uint8_t LONGEST_LINE = 0xFE;
 const uint32_t LONGEST_BODY = 65535;
 
 const char PREFIX[] PK_FLASH = "HTTP/1.";
-const char CONTENT_LENGTH[] PK_FLASH = "content-length:";
-const uint8_t PREFIX_CHARACTERS = sizeof PREFIX - 1, CONTENT_LENGTH_CHARACTERS = sizeof CONTENT_LENGTH - 1;
+const char CONTENT_LENGTH[] PK_FLASH = "content-length:", RETRY_AFTER_NAME[] PK_FLASH = "retry-after:";
+const uint8_t PREFIX_CHARACTERS = sizeof PREFIX - 1;
 
 char expected_at(const char *flash_text, uint8_t at)
 {
@@ -65,9 +64,15 @@ void HttpAnswer::feed_status_line(uint8_t byte)
         status_ = static_cast<uint16_t>(value_);
         if (status_ < 100) state_ = BROKEN;
         line_ = 1;
-        position_ = matched_ = digits_ = 0;
-        value_ = 0;
+        begin_header();
     }
+}
+
+void HttpAnswer::begin_header()
+{
+    position_ = matched_ = digits_ = 0;
+    wanted_ = NOTHING;
+    value_ = 0;
 }
 
 // Header names are matched without regard to case (RFC 9110 section 5.1).
@@ -78,30 +83,41 @@ void HttpAnswer::feed_header(uint8_t byte)
             end_of_head();
             return;
         }
-        if (matched_ == CONTENT_LENGTH_CHARACTERS) {
-            if (digits_ == 0 || value_ > LONGEST_BODY || (has_length_ && length_ != value_)) {
-                state_ = BROKEN;
-                return;
-            }
-            has_length_ = true;
-            length_ = value_;
-        }
-        position_ = matched_ = digits_ = 0;
-        value_ = 0;
+        end_of_header();
+        begin_header();
         return;
     }
     if (byte == '\r') return;
+    const uint8_t lower = static_cast<uint8_t>(byte >= 'A' && byte <= 'Z' ? byte + ('a' - 'A') : byte);
+    if (position_ == 0) wanted_ = lower == 'c' ? LENGTH : lower == 'r' ? RETRY_AFTER : NOTHING;
     if (position_ < LONGEST_LINE) position_++;
-    if (matched_ == NO_MATCH) return;
-    if (matched_ < CONTENT_LENGTH_CHARACTERS) {
-        uint8_t lower = static_cast<uint8_t>(byte >= 'A' && byte <= 'Z' ? byte + ('a' - 'A') : byte);
-        matched_ = lower == static_cast<uint8_t>(expected_at(CONTENT_LENGTH, matched_)) ? matched_ + 1 : NO_MATCH;
+    if (wanted_ == NOTHING) return;
+    const char name = expected_at(wanted_ == LENGTH ? CONTENT_LENGTH : RETRY_AFTER_NAME, matched_);
+    if (name) {
+        matched_++;
+        if (lower != static_cast<uint8_t>(name)) wanted_ = NOTHING;
     } else if (is_digit(byte)) {
         if (value_ <= LONGEST_BODY) value_ = value_ * 10 + (byte - '0');
         if (digits_ < 255) digits_++;
     } else if (byte != ' ' && byte != '\t') {
-        state_ = BROKEN;
+        if (wanted_ == LENGTH) state_ = BROKEN;
+        wanted_ = NOTHING;
     }
+}
+
+void HttpAnswer::end_of_header()
+{
+    if (wanted_ == NOTHING || expected_at(wanted_ == LENGTH ? CONTENT_LENGTH : RETRY_AFTER_NAME, matched_)) return;
+    if (wanted_ == RETRY_AFTER) {
+        retry_after_s_ = static_cast<uint16_t>(value_ > UINT16_MAX ? UINT16_MAX : value_);
+        return;
+    }
+    if (digits_ == 0 || value_ > LONGEST_BODY || (has_length_ && length_ != value_)) {
+        state_ = BROKEN;
+        return;
+    }
+    has_length_ = true;
+    length_ = value_;
 }
 
 void HttpAnswer::end_of_head()

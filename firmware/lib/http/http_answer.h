@@ -1,4 +1,4 @@
-// An HTTP/1.x answer, byte by byte: status line, Content-Length, body counted, never stored.
+// An HTTP/1.x answer, byte by byte: status line, Content-Length, Retry-After; the body is counted, never stored.
 #pragma once
 #include <stdint.h>
 
@@ -8,7 +8,7 @@ class HttpAnswer {
 public:
     enum State { HEAD, BODY, DONE, BROKEN };
 
-    HttpAnswer() : state_(HEAD), line_(0), position_(0), status_(0), has_length_(false), length_(0), received_(0), matched_(0), value_(0), digits_(0) {}
+    HttpAnswer() : state_(HEAD), line_(0), position_(0), status_(0), has_length_(false), length_(0), received_(0), wanted_(NOTHING), matched_(0), value_(0), digits_(0), retry_after_s_(0) {}
 
     // Feeds received bytes, in any portions; bytes after the end of the answer are ignored.
     void feed(const uint8_t *data, uint16_t length);
@@ -19,11 +19,15 @@ public:
     bool done() const { return state_ == DONE; }
     // Status code of the status line; 0 until it was read whole.
     uint16_t status() const { return status_; }
+    // Retry-After in s; 0 where there is none, or it is a date, which a board without a clock cannot read.
+    uint16_t retry_after_s() const { return retry_after_s_; }
 
 private:
     void feed_byte(uint8_t byte);
     void feed_status_line(uint8_t byte);
     void feed_header(uint8_t byte);
+    void begin_header();
+    void end_of_header();
     void end_of_head();
 
     State state_;
@@ -32,9 +36,12 @@ private:
     uint16_t status_;
     bool has_length_;
     uint32_t length_, received_;
-    uint8_t matched_;     // characters of "content-length:" seen in this line; NO_MATCH
+    enum Header { NOTHING, LENGTH, RETRY_AFTER };
+    uint8_t wanted_;      // which header this line may be
+    uint8_t matched_;     // characters of its name seen in this line
     uint32_t value_;
     uint8_t digits_;
+    uint16_t retry_after_s_;
 };
 
 }  // namespace pk

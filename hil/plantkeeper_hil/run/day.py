@@ -48,6 +48,7 @@ def run_day(
         BoardRunError: a board failed.
         StackError: a process of the stack died, or readings still waited for the backend after 60 s.
     """
+    wait_delivered(stack)  # what somebody else posted before must not be counted as this run's
     rows_before = stack.database.readings()
     journal_before = stack.backend.journal()
     image = load_elf(firmware.elf)

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "backoff.h"
 #include "bootcount.h"
 #include "config.h"
 #include "crc16.h"
@@ -20,11 +21,13 @@
 #include "http_answer.h"
 #include "journal.h"
 #include "line_reader.h"
+#include "meaning.h"
 #include "message.h"
 #include "scales.h"
 #include "settings.h"
 #include "sha256.h"
 #include "signature.h"
+#include "states.h"
 #include "text.h"
 
 namespace {
@@ -50,12 +53,14 @@ std::string to_hex(const void *data, size_t length)
     return text;
 }
 
-long number(std::istringstream &words)
+std::string next_word(std::istringstream &words)
 {
     std::string word;
     words >> word;
-    return strtol(word.c_str(), NULL, 10);
+    return word;
 }
+
+long number(std::istringstream &words) { return strtol(next_word(words).c_str(), NULL, 10); }
 
 Bytes bytes(std::istringstream &words)
 {
@@ -233,6 +238,33 @@ std::string base64(std::istringstream &words)
     return out.content();
 }
 
+// A word is a Retry-After in s (0: none), whose pause is answered, or `succeed` or `despair`.
+std::string backoff(std::istringstream &words)
+{
+    pk::Backoff pauses;
+    pauses.begin(static_cast<uint32_t>(strtoul(next_word(words).c_str(), NULL, 10)));
+    std::string out;
+    for (std::string word; words >> word;) {
+        if (word == "succeed")
+            pauses.succeed();
+        else if (word == "despair")
+            pauses.despair();
+        else
+            out += std::to_string(pauses.fail_ms(static_cast<uint16_t>(strtoul(word.c_str(), NULL, 10)))) + " ";
+    }
+    return out;
+}
+
+std::string states(std::istringstream &)
+{
+    std::ostringstream out;
+    for (uint8_t i = 0; i < pk::STATES; i++) {
+        const pk::StateRow row = pk::state_row(static_cast<pk::State>(i));
+        out << row.name << ' ' << int(row.exits) << ' ' << int(row.led) << ' ' << row.deadline_ms << '|';
+    }
+    return out.str();
+}
+
 std::string http(std::istringstream &words)
 {
     pk::HttpAnswer answer;
@@ -244,7 +276,8 @@ std::string http(std::istringstream &words)
             answer.feed(piece.data(), static_cast<uint16_t>(piece.size()));
         }
     }
-    return std::to_string(answer.state()) + " " + std::to_string(answer.status());
+    return std::to_string(answer.state()) + " " + std::to_string(answer.status()) + " " +
+           std::to_string(answer.retry_after_s());
 }
 
 // EEPROM that loses its power after a number of written bytes; the byte it was at holds noise then.
@@ -367,6 +400,9 @@ std::string answer_to(const std::string &line)
     if (name == "sha256") return sha256(words);
     if (name == "hmac") return hmac(words);
     if (name == "base64") return base64(words);
+    if (name == "backoff") return backoff(words);
+    if (name == "meaning") return std::to_string(pk::meaning_of(static_cast<uint16_t>(number(words))));
+    if (name == "states") return states(words);
     if (name == "http") return http(words);
     if (name == "journal") return journal(words);
     if (name == "text") return text(words);

@@ -256,7 +256,7 @@ HEAD, BODY, DONE, BROKEN = range(4)
 
 def read(ask: Ask, *pieces: bytes, close: bool = False) -> tuple[int, int]:
     words = [piece.hex() for piece in pieces if piece] + (["close"] if close else [])
-    state, status = ask(f"http {' '.join(words)}").split()
+    state, status, _ = ask(f"http {' '.join(words)}").split()
     return int(state), int(status)
 
 
@@ -311,6 +311,19 @@ def test_interim_answers_are_passed_over(ask: Ask) -> None:
 )  # fmt: skip
 def test_what_is_no_answer_is_broken(ask: Ask, answer: bytes) -> None:
     assert read(ask, answer)[0] == BROKEN
+
+
+@given(st.integers(0, 10**7), st.sampled_from(["Retry-After", "retry-after"]), st.lists(st.integers(0, 90), max_size=5))
+def test_retry_after_is_read_in_seconds(ask: Ask, seconds: int, name: str, cuts: list[int]) -> None:
+    answer = f"HTTP/1.1 503 X\r\n{name}: {seconds}\r\nContent-Length: 2\r\n\r\n{{}}".encode()
+    words = " ".join(piece.hex() for piece in cut(answer, cuts) if piece)
+    assert ask(f"http {words}") == f"{DONE} 503 {min(seconds, 65535)}"
+
+
+@pytest.mark.parametrize("value", ["Fri, 31 Dec 1999 23:59:59 GMT", "", "soon", "12 minutes"])
+def test_a_retry_after_that_is_no_number_is_none(ask: Ask, value: str) -> None:
+    answer = f"HTTP/1.1 503 X\r\nRetry-After: {value}\r\nContent-Length: 0\r\n\r\n".encode()
+    assert ask(f"http {answer.hex()}") == f"{DONE} 503 0"
 
 
 @given(st.binary(max_size=400), st.lists(st.integers(0, 400), max_size=5))
