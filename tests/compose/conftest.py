@@ -15,8 +15,14 @@ from plantkeeper_hil.stack.compose_cli import Compose
 from plantkeeper_hil.stack.janitor import Janitor
 
 
+@pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Everything here is slow, and starts processes."""
+    """Everything here is slow, and starts processes. A swarm comes last.
+
+    An engine that leaves a swarm forgets the names of all containers in all networks (moby/libnetwork,
+    `cleanupServiceDiscovery`): those that run on find each other no more.
+    """
+    items.sort(key=lambda item: item.path.name == "test_swarm.py")
     for item in items:
         if item.path.is_relative_to(Path(__file__).parent):
             item.add_marker(pytest.mark.integration)
