@@ -98,6 +98,7 @@ class Uart:
         self._line = bytearray()
         self._watchers: list[Callable[[bytes, int], None]] = []
         self._to_feed = bytearray()
+        self._framing = bytearray()
 
     def take(self) -> list[tuple[int, int]]:
         """(cycles, byte) of all that was sent since the last call; the cycle is the end of the stop bit."""
@@ -105,20 +106,29 @@ class Uart:
         sent, self._sent = self._sent, []
         return sent
 
-    def feed(self, data: bytes) -> None:
-        """Send bytes to the program, at its own baud rate."""
+    def feed(self, data: bytes, framing: bytes | None = None) -> None:
+        """Send bytes to the program, at its own baud rate.
+
+        Args:
+            data: the bytes.
+            framing: for each of them 1 where the stop bit is low, which sets FE0 (20.11.2); None: nowhere.
+        """
         self._to_feed += data
+        self._framing += bytes(len(data)) if framing is None else framing
         self.refill()
 
     def refill(self) -> None:
         """Hand waiting bytes to the core as it has room."""
         if self._to_feed:
-            taken = self._lib.avr_uart_feed(self._machine, bytes(self._to_feed), len(self._to_feed))
-            del self._to_feed[:taken]
+            taken = self._lib.avr_uart_feed(
+                self._machine, bytes(self._to_feed), bytes(self._framing), len(self._to_feed)
+            )
+            del self._to_feed[:taken], self._framing[:taken]
 
     def drop(self) -> None:
         """Forget what was fed and not yet received: the line went dead."""
         self._to_feed.clear()
+        self._framing.clear()
         self._lib.avr_uart_drop(self._machine)
 
     @property

@@ -127,7 +127,7 @@ class PacedBoard:
         uart = self.board.mcu.uart
         if data and uart.receiving and self.crash is None:
             host_s, board_s = self._bit_s()
-            uart.feed(received(back_to_back(data, sent_bit=host_s), sent_bit=host_s, bit=board_s))
+            uart.feed(*received(back_to_back(data, sent_bit=host_s), sent_bit=host_s, bit=board_s))
 
     def _run(self) -> None:
         mcu = self.board.mcu
@@ -148,4 +148,5 @@ class PacedBoard:
             host_s, board_s = self._bit_s()
             frame = FRAME_BITS * mcu.uart.bit_cycles
             frames = [((end - frame) / mcu.clock_hz, byte) for end, byte in sent]
-            self.port.write(received(frames, sent_bit=board_s, bit=host_s))
+            heard, _ = received(frames, sent_bit=board_s, bit=host_s)
+            self.port.write(heard)

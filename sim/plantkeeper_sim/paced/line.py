@@ -2,7 +2,7 @@
 
 8N1 on both sides: a start bit (low), eight data bits from the lowest, a stop bit (high); between frames the line is
 high. A receiver waits for a falling edge, and samples in the middle of what it holds for bits (ATmega328P datasheet,
-20.8). A byte whose stop bit was low is handed on as it was sampled.
+20.8). A stop bit that was low is a framing error: the receiver hands on the byte as it was sampled, and says so.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ FRAME_BITS = 10
 TOLERANCE = 0.04  # no bit of a frame is sampled outside of it up to 5 % (0.5 / 9.5)
 
 
-def received(frames: Sequence[tuple[float, int]], *, sent_bit: float, bit: float) -> bytes:
-    """The bytes that a receiver reads.
+def received(frames: Sequence[tuple[float, int]], *, sent_bit: float, bit: float) -> tuple[bytes, bytes]:
+    """The bytes that a receiver reads, and for each 1 where its stop bit was low.
 
     Args:
         frames: (beginning of the start bit, byte) in order, one after the other.
@@ -23,9 +23,9 @@ def received(frames: Sequence[tuple[float, int]], *, sent_bit: float, bit: float
         bit: length of a bit as the receiver has it.
     """
     if abs(sent_bit / bit - 1) < TOLERANCE:
-        return bytes(byte for _, byte in frames)
+        return bytes(byte for _, byte in frames), bytes(len(frames))
     starts = [start for start, _ in frames]
-    result = bytearray()
+    result, framing = bytearray(), bytearray()
     now = float("-inf")
     while (edge := _next_fall(frames, starts, sent_bit, now)) is not None:
         if _level(frames, starts, sent_bit, edge + 0.5 * bit):  # too short for a start bit
@@ -34,7 +34,8 @@ def received(frames: Sequence[tuple[float, int]], *, sent_bit: float, bit: float
         bits = (_level(frames, starts, sent_bit, edge + (1.5 + n) * bit) << n for n in range(8))
         result.append(sum(bits))
         now = edge + (FRAME_BITS - 0.5) * bit
-    return bytes(result)
+        framing.append(1 - _level(frames, starts, sent_bit, now))
+    return bytes(result), bytes(framing)
 
 
 def back_to_back(data: bytes, *, sent_bit: float) -> list[tuple[float, int]]:

@@ -129,6 +129,29 @@ def test_three_bytes_are_kept_and_the_fourth_start_bit_overruns(lab: MakeLab) ->
     assert not rig[23] & 0x80
 
 
+def test_framing_errors_are_told_with_their_byte(lab: MakeLab) -> None:
+    """20.11.2, FE0: valid until UDR0 is read; also of the byte that waited in the shift register."""
+    rig = lab("""
+    main:
+        stsi UBRR0L, 0
+        stsi UCSR0B, 0x10
+        nops 1000
+        lds r20, UCSR0A
+        lds r0, UDR0
+        lds r21, UCSR0A
+        lds r0, UDR0
+        lds r22, UCSR0A
+        lds r23, UDR0
+    done:
+        nop
+    """)
+    rig.go(8)
+    rig.mcu.uart.feed(b"abc", framing=b"\1\0\1")
+    rig.to("done")
+    assert [rig[register] & 0x90 for register in (20, 21, 22)] == [0x90, 0x80, 0x90]
+    assert rig[23] == ord("c")
+
+
 def test_three_bytes_without_a_fourth_are_all_read(lab: MakeLab) -> None:
     rig = lab("""
     main:

@@ -83,8 +83,8 @@ typedef struct {
     uint8_t usart_ucsra, usart_ucsrb, usart_ucsrc;
     uint16_t usart_ubrr;
     uint8_t usart_rx_fifo[2], usart_rx_flags[2], usart_rx_count, usart_rx_overrun;
-    uint8_t usart_rx_held, usart_rx_shift; /* a frame that waits in the shift register (20.11.2, DOR0) */
-    uint8_t uart_in[AVR_UART_IN_SIZE];
+    uint8_t usart_rx_held, usart_rx_shift, usart_rx_shift_flags; /* a frame that waits in the shift register (20.11.2, DOR0) */
+    uint8_t uart_in[AVR_UART_IN_SIZE], uart_in_framing[AVR_UART_IN_SIZE];
     uint16_t uart_in_head, uart_in_count;
     uint8_t uart_out[AVR_UART_OUT_SIZE];
     uint64_t uart_out_cycles[AVR_UART_OUT_SIZE];
@@ -143,8 +143,8 @@ void avr_spi_reply(avr_machine *m, uint8_t miso);
 void avr_twi_reply(avr_machine *m, uint8_t reply);
 /* code: 10-bit conversion result. */
 void avr_adc_reply(avr_machine *m, uint16_t code);
-/* Queue bytes for the receiver; returns how many fitted. */
-uint32_t avr_uart_feed(avr_machine *m, const uint8_t *bytes, uint32_t count);
+/* Queue bytes for the receiver, each with 1 in `framing` where its stop bit is low; returns how many fitted. */
+uint32_t avr_uart_feed(avr_machine *m, const uint8_t *bytes, const uint8_t *framing, uint32_t count);
 /* Forget what was fed and not yet received. */
 void avr_uart_drop(avr_machine *m);
 uint32_t avr_machine_size(void);

@@ -48,10 +48,10 @@ static void expect_next_frame(avr_machine *m, uint64_t from)
     avr_schedule(m, EV_USART_RX, from + frame_cycles(m));
 }
 
-static void receive(avr_machine *m, uint8_t byte)
+static void receive(avr_machine *m, uint8_t byte, uint8_t flags)
 {
     m->usart_rx_fifo[m->usart_rx_count] = byte;
-    m->usart_rx_flags[m->usart_rx_count++] = m->usart_rx_overrun; /* told with the next frame that is received */
+    m->usart_rx_flags[m->usart_rx_count++] = flags | m->usart_rx_overrun; /* told with the next frame that is received */
     m->usart_rx_overrun = 0;
 }
 
@@ -60,22 +60,23 @@ void avr_usart_rx_event(avr_machine *m)
     uint64_t at = m->due[EV_USART_RX];
     m->due[EV_USART_RX] = NEVER;
     uint8_t byte = m->uart_in[m->uart_in_head] & data_mask(m);
+    uint8_t flags = m->uart_in_framing[m->uart_in_head] ? FE : 0;
     m->uart_in_head = (uint16_t)((m->uart_in_head + 1) % AVR_UART_IN_SIZE);
     m->uart_in_count--;
     if (m->usart_rx_count < 2)
-        receive(m, byte);
+        receive(m, byte, flags);
     else
-        m->usart_rx_held = 1, m->usart_rx_shift = byte;
+        m->usart_rx_held = 1, m->usart_rx_shift = byte, m->usart_rx_shift_flags = flags;
     m->resched = 1;
     expect_next_frame(m, at);
 }
 
-AVR_EXPORT uint32_t avr_uart_feed(avr_machine *m, const uint8_t *bytes, uint32_t count)
+AVR_EXPORT uint32_t avr_uart_feed(avr_machine *m, const uint8_t *bytes, const uint8_t *framing, uint32_t count)
 {
     uint32_t taken = 0;
-    while (taken < count && m->uart_in_count < AVR_UART_IN_SIZE) {
-        m->uart_in[(m->uart_in_head + m->uart_in_count) % AVR_UART_IN_SIZE] = bytes[taken++];
-        m->uart_in_count++;
+    for (; taken < count && m->uart_in_count < AVR_UART_IN_SIZE; taken++, m->uart_in_count++) {
+        uint32_t at = (uint32_t)(m->uart_in_head + m->uart_in_count) % AVR_UART_IN_SIZE;
+        m->uart_in[at] = bytes[taken], m->uart_in_framing[at] = framing[taken];
     }
     if (taken && m->due[EV_USART_RX] == NEVER) expect_next_frame(m, m->cycles);
     return taken;
@@ -105,7 +106,7 @@ uint8_t avr_usart_read(avr_machine *m, uint16_t address)
             m->usart_rx_count--;
             if (m->usart_rx_held) {
                 m->usart_rx_held = 0;
-                receive(m, m->usart_rx_shift);
+                receive(m, m->usart_rx_shift, m->usart_rx_shift_flags);
             }
         }
         return byte;

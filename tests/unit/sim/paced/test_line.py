@@ -11,7 +11,7 @@ FAST, SLOW = 1 / 115_200, 1 / 9_600
 
 
 def hear(data: bytes, *, sent_bit: float, bit: float) -> bytes:
-    return received(back_to_back(data, sent_bit=sent_bit), sent_bit=sent_bit, bit=bit)
+    return received(back_to_back(data, sent_bit=sent_bit), sent_bit=sent_bit, bit=bit)[0]
 
 
 @settings(derandomize=True)
@@ -47,7 +47,12 @@ def test_the_exact_sampler_agrees_with_the_short_cut_at_its_border() -> None:
 
 def test_a_pause_between_frames_resynchronises() -> None:
     frames = [(0.0, 0x00), (1.0, 0x41)]
-    alone = received(frames[1:], sent_bit=FAST / 1.9, bit=FAST)
-    assert (
-        received(frames, sent_bit=FAST / 1.9, bit=FAST) == received(frames[:1], sent_bit=FAST / 1.9, bit=FAST) + alone
-    )
+    first, second = (received([frame], sent_bit=FAST / 1.9, bit=FAST)[0] for frame in frames)
+    assert received(frames, sent_bit=FAST / 1.9, bit=FAST)[0] == first + second
+
+
+def test_a_low_stop_bit_is_told() -> None:
+    """A slow line is still low where a fast receiver expects the stop bit; a fast one is high again."""
+    assert received(back_to_back(b"\x00", sent_bit=SLOW), sent_bit=SLOW, bit=FAST) == (b"\0", b"\1")
+    assert received(back_to_back(b"\x00", sent_bit=FAST / 2), sent_bit=FAST / 2, bit=FAST)[1] == b"\0"
+    assert received(back_to_back(b"ab", sent_bit=FAST), sent_bit=FAST, bit=FAST) == (b"ab", b"\0\0")
