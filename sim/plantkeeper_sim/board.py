@@ -157,6 +157,16 @@ class UnoBoard:
             light_counts=tuple(s.count for s in _between(self.si1145.history, start, taken.cycles)),
         )
 
+    def cut_power(self, random: Random) -> None:
+        """The whole board loses its power, which is back at once: its memories hold noise, but for the EEPROM.
+
+        Args:
+            random: makes the noise.
+        """
+        self.w5500.reset()
+        self.si1145.power_up()
+        self.mcu.lose_power(random)
+
     def close(self) -> None:
         """Let go of host sockets."""
         self.network.close()

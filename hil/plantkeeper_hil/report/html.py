@@ -33,21 +33,25 @@ QUANTITIES = (
 )
 
 
+LATENCY_ROW, HAPPENED_ROW = len(QUANTITIES) + 1, len(QUANTITIES) + 2
+
+
 def render(report: RunReport) -> str:
     """The whole page."""
     figure = make_subplots(
-        rows=len(QUANTITIES) + 1,
+        rows=HAPPENED_ROW,
         cols=1,
         shared_xaxes=True,
         vertical_spacing=0.035,
-        subplot_titles=[quantity.title for quantity in QUANTITIES] + ["latency board → backend, ms (wall clock)"],
+        subplot_titles=[quantity.title for quantity in QUANTITIES]
+        + ["latency board → backend, ms (wall clock)", "what happened"],
     )
     for index, device in enumerate(report.devices):
         _add_device(figure, device, COLOURS[index % len(COLOURS)])
     figure.update_xaxes(dtick=tick_h(report.hours))
-    figure.update_xaxes(title_text="virtual time, h", row=len(QUANTITIES) + 1, col=1)
+    figure.update_xaxes(title_text="virtual time, h", row=HAPPENED_ROW, col=1)
     figure.update_layout(
-        height=1250,
+        height=1450,
         template="plotly_white",
         margin={"l": 60, "r": 20, "t": 40, "b": 50},
         hovermode="closest",
@@ -90,8 +94,28 @@ def _add_device(figure: go.Figure, device: DeviceLine, colour: str) -> None:
             hovertemplate="reading %{text}<br>%{y:.1f} ms<extra></extra>",
             showlegend=False,
         ),
-        row=len(QUANTITIES) + 1,
+        row=LATENCY_ROW,
         col=1,
+    )
+    if device.events:
+        figure.add_trace(_happenings(device.events, colour), row=HAPPENED_ROW, col=1)
+
+
+def what_happened(text: str) -> str:
+    """The kind of an event, by which it gets its line: `dropped key=3-42 reason=full` is a `dropped`."""
+    head, given, _ = text.partition("=")
+    return head.rpartition(" ")[0] if given else text
+
+
+def _happenings(events: Sequence[tuple[float, str]], colour: str) -> go.Scatter:
+    return go.Scatter(
+        x=[at_s / SECONDS_PER_HOUR for at_s, _ in events],
+        y=[what_happened(text) for _, text in events],
+        text=[text for _, text in events],
+        mode="markers",
+        marker={"color": colour, "size": 7, "symbol": "line-ns-open"},
+        showlegend=False,
+        hovertemplate="%{x:.3f} h: %{text}<extra></extra>",
     )
 
 

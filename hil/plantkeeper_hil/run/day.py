@@ -13,6 +13,7 @@ from plantkeeper_hil.report.model import FirmwareFacts, RunReport
 from plantkeeper_hil.run.boards import live_together
 from plantkeeper_hil.run.evidence import Evidence, device_line, gather, judge, latencies_s, skipped_readings
 from plantkeeper_hil.run.plan import RunPlan, readings_expected
+from plantkeeper_hil.run.story import Incident, schedule
 from plantkeeper_hil.stack.base import Stack
 from plantkeeper_sim.avr import load_elf
 from plantkeeper_sim.board import UnoBoard
@@ -38,11 +39,13 @@ def run_day(
     stack: Stack,
     *,
     progress: Callable[[float], None] = lambda _s: None,
+    story_of: Callable[[UnoBoard], Sequence[Incident]] | None = None,
 ) -> DayResult:
     """Boot the boards, let them live, and account for every reading.
 
     Args:
         progress: called with virtual seconds as they go by, summed over all boards.
+        story_of: what happens to a board; repeated deliveries are in order then. None: nothing does.
 
     Raises:
         BoardRunError: a board failed.
@@ -55,6 +58,9 @@ def run_day(
     boards = [UnoBoard(image, plan.config(device_id), seed=plan.seed) for device_id in plan.device_ids]
     for board in boards:
         board.network.map(str(board.config.gateway), board.config.gateway_port, to=("127.0.0.1", stack.gateway_port))
+    stories = [(board, story_of(board) if story_of else ()) for board in boards]
+    for board, story in stories:
+        schedule(board, story)
     started_s = time.monotonic()
     live_together(boards, plan.virtual_s, progress=progress)
     wait_delivered(stack)
@@ -64,7 +70,7 @@ def run_day(
         stack.database.readings(after=rows_before[-1]["id"] if rows_before else 0),
         stack.backend.journal(after=journal_before[-1]["n"] if journal_before else 0),
     )
-    return _result(plan, firmware, evidence, boards, wall_s)
+    return _result(plan, firmware, evidence, stories, wall_s)
 
 
 def wait_delivered(stack: Stack, timeout_s: float = DRAIN_TIMEOUT_S) -> None:
@@ -88,8 +94,13 @@ def wait_delivered(stack: Stack, timeout_s: float = DRAIN_TIMEOUT_S) -> None:
 
 
 def _result(
-    plan: RunPlan, firmware: BuildResult, evidence: Evidence, boards: Sequence[UnoBoard], wall_s: float
+    plan: RunPlan,
+    firmware: BuildResult,
+    evidence: Evidence,
+    stories: Sequence[tuple[UnoBoard, Sequence[Incident]]],
+    wall_s: float,
 ) -> DayResult:
+    boards = [board for board, _ in stories]
     latency_s = latencies_s(evidence)
     ranges = [readings_expected(plan.virtual_s, board.config.period_s) for board in boards]
     report = RunReport(
@@ -101,9 +112,9 @@ def _result(
         readings_expected=sum(fewest for fewest, _ in ranges),
         readings_skipped=sum(skipped_readings(board, board.mcu.clock_hz) for board in boards),
         firmware=firmware_facts(firmware),
-        verdict=judge(evidence),
+        verdict=judge(evidence, repeats_allowed=any(story for _, story in stories)),
         latency=summarise(list(latency_s.values())),
-        devices=[device_line(board, latency_s) for board in boards],
+        devices=[device_line(board, latency_s, story) for board, story in stories],
     )
     return DayResult(plan, evidence, report, sum(f for f, _ in ranges), sum(m for _, m in ranges))
 

@@ -12,6 +12,7 @@ from plantkeeper_hil.conservation import Ledgers, Verdict, check
 from plantkeeper_hil.ledgers import Post
 from plantkeeper_hil.readings import Key, Record, Sensed
 from plantkeeper_hil.report.model import DeviceLine, Point, Truth
+from plantkeeper_hil.run.story import Incident
 from plantkeeper_sim.board import UnoBoard
 from plantkeeper_sim.events import Event
 from plantkeeper_sim.net import Exchange
@@ -19,7 +20,7 @@ from plantkeeper_sim.provision import BoardConfig
 
 TRUTH_STEP_S = 300.0
 ATTEMPT_S = 2.0  # longer than it takes to ask all sensors, shorter than the shortest period
-NOTABLE_EVENTS = {"undelivered", "dropped", "sensor", "reset_w5500", "no_w5500"}
+NOTABLE_EVENTS = {"undelivered", "dropped", "sensor", "hang", "no_w5500"}
 
 Name = tuple[int, Key]
 
@@ -115,7 +116,7 @@ def latencies_s(evidence: Evidence) -> dict[Name, float]:
     return ledgers.latencies_s(evidence.posts, ledgers.delivered_entries(evidence.journal))
 
 
-def device_line(board: UnoBoard, latency_s: Mapping[Name, float]) -> DeviceLine:
+def device_line(board: UnoBoard, latency_s: Mapping[Name, float], story: Sequence[Incident] = ()) -> DeviceLine:
     """A board's readings over virtual time, and the truth that they sampled."""
     device_id, clock_hz = board.config.device_id, board.mcu.clock_hz
     frames = board.dht11.history
@@ -138,7 +139,8 @@ def device_line(board: UnoBoard, latency_s: Mapping[Name, float]) -> DeviceLine:
     truth = [_truth(board, step * TRUTH_STEP_S) for step in range(steps)]
     notable = notable_events(board, clock_hz)
     waterings = [(t_s, "watered") for t_s in board.plant.waterings_s(board.mcu.time_s)]
-    return DeviceLine(device_id, points, truth, sorted([*notable, *waterings]))
+    incidents = [(incident.at_s, incident.text) for incident in story]
+    return DeviceLine(device_id, points, truth, sorted([*notable, *waterings, *incidents]))
 
 
 def notable_events(board: Lived, clock_hz: int) -> list[tuple[float, str]]:

@@ -188,7 +188,12 @@ class LocalStack:
         forwarder = self._start(
             "forwarder", [*self.options.gateway_command, "forward", "--ready-file", str(ready_file)]
         )
-        with listening_socket(self.options.gateway_host, self.options.gateway_port) as listener:
+        self.start_gateway()
+        forwarder.wait_ready(ready_file.exists, timeout_s=READY_TIMEOUT_S)
+
+    def start_gateway(self) -> None:
+        """Start the gateway, again on the port it had if it was stopped; its forwarder is another process."""
+        with listening_socket(self.options.gateway_host, self.gateway_port or self.options.gateway_port) as listener:
             self.gateway_port = port_of(listener)
             self.gateway_url = f"http://{self.options.gateway_host}:{self.gateway_port}"
             gateway = self._start(
@@ -197,7 +202,10 @@ class LocalStack:
                 listener,
             )
         gateway.wait_ready(lambda: gateway_is_ready(self.gateway_url), timeout_s=READY_TIMEOUT_S)
-        forwarder.wait_ready(ready_file.exists, timeout_s=READY_TIMEOUT_S)
+
+    def stop_gateway(self) -> None:
+        """End the gateway; connections to its port are refused then."""
+        self.services.pop("gateway").end()
 
     def _start(self, name: str, command: Sequence[str], *inherit: socket.socket) -> Service:
         environment = {

@@ -7,6 +7,7 @@ import struct
 from collections.abc import Callable
 from enum import Enum
 from itertools import count
+from random import Random
 from typing import Any
 
 from plantkeeper_sim.avr import binding
@@ -27,6 +28,9 @@ POWER_ON_RESET, EXTERNAL_RESET = 1, 2  # PORF and EXTRF in MCUSR
 STOP_DEADLINE, STOP_PIN, STOP_SPI, STOP_TWI, STOP_ADC = range(5)
 STOP_UART, STOP_HALTED, STOP_FAULT, STOP_RESET = range(5, 9)
 TWI_START, TWI_WRITE, TWI_READ, TWI_STOP = range(1, 5)
+# A power cut: address registers (8.6) in data space, and the bit of EECR while a byte is written
+EEAR, EEPE = 0x41, 0x02
+SRAM_START, SRAM_BYTES = 0x100, 2048
 
 
 class StopReason(Enum):
@@ -232,6 +236,21 @@ class Mcu:
         """
         self._lib.avr_reset(self._machine, cause)
         self._after_reset()
+
+    def lose_power(self, random: Random) -> None:
+        """Power fails, and is back at once: a power-on reset, with what it finds in its memories.
+
+        SRAM holds noise; so does the byte of EEPROM that was being written (8.4.2).
+
+        Args:
+            random: makes the noise.
+        """
+        machine = self._machine
+        if machine.eeprom_eecr & EEPE:
+            at = int.from_bytes(self.read_data(EEAR, 2), "little") % EEPROM_BYTES
+            machine.eeprom[at] = random.randrange(256)
+        self.write_data(SRAM_START, random.randbytes(SRAM_BYTES))
+        self.reset(POWER_ON_RESET)
 
     # ---- running -----------------------------------------------------------------------------------------
 

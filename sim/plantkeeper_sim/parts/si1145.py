@@ -55,9 +55,10 @@ class Si1145:
         self.silent = False  # fault: does not acknowledge
         self.stuck = False  # fault: carries out no command
         self.history: list[LightSample] = []
-        self._power_up()
+        self.power_up()
 
-    def _power_up(self) -> None:
+    def power_up(self) -> None:
+        """Power came: nothing is set up."""
         self._registers = bytearray(0x40)
         self._registers[PART_ID], self._registers[SEQ_ID] = 0x45, 0x08
         self._parameters = bytearray(0x20)
@@ -110,7 +111,7 @@ class Si1145:
         if code == 0x00:
             self._registers[RESPONSE] = 0
         elif code == 0x01:
-            self._power_up()
+            self.power_up()
         elif code & 0xE0 == 0x80:
             self._later(COMMAND_S, lambda: self._query(code & 0x1F))
         elif code & 0xE0 == 0xA0:

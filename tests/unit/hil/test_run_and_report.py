@@ -17,6 +17,7 @@ from plantkeeper_hil.latency import Latency, summarise
 from plantkeeper_hil.ledgers import LedgerError
 from plantkeeper_hil.readings import Key, Record, Values
 from plantkeeper_hil.report import html
+from plantkeeper_hil.report.html import what_happened
 from plantkeeper_hil.report.model import DeviceLine, FirmwareFacts, Point, RunReport, Truth, summary
 from plantkeeper_hil.report.table import render
 from plantkeeper_hil.run.evidence import count_bursts
@@ -196,3 +197,11 @@ def test_the_page_stands_alone_and_escapes_what_it_shows() -> None:
     assert "Plotly.newPlot" in page
     for title in ("temperature", "light, 0", "soil moisture", "latency"):
         assert title in page
+
+
+@pytest.mark.parametrize(
+    ("text", "kind"),
+    [("power cut", "power cut"), ("dropped key=3-42 reason=full", "dropped"), ("no_w5500", "no_w5500")],
+)
+def test_events_have_a_line_by_their_kind(text: str, kind: str) -> None:
+    assert what_happened(text) == kind

@@ -1,0 +1,99 @@
+"""A hard month of a board, through the whole loop: outages, power cuts, a dead sensor; every reading accounted for."""
+
+from __future__ import annotations
+
+import itertools
+from pathlib import Path
+
+import pytest
+
+from plantkeeper_hil.conservation import Kind
+from plantkeeper_hil.firmware import BuildResult
+from plantkeeper_hil.project import Project
+from plantkeeper_hil.report import files
+from plantkeeper_hil.run import story
+from plantkeeper_hil.run.day import DayResult, run_day
+from plantkeeper_hil.run.plan import RunPlan
+from plantkeeper_hil.stack.local import LocalStack, StackOptions
+from plantkeeper_sim.board import UnoBoard
+
+pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("month")]
+DAYS, SEED = 30, 6
+POWER_CUTS = 14
+
+
+@pytest.fixture(scope="module")
+def month(firmware: BuildResult, hil_project: Project, tmp_path_factory: pytest.TempPathFactory) -> DayResult:
+    out: Path = hil_project.build_dir / "month"
+    out.mkdir(parents=True, exist_ok=True)
+    files.remove_stale(out, files.SUMMARY, files.PAGE)
+    with LocalStack(StackOptions(log_dir=tmp_path_factory.mktemp("month"))) as stack:
+        result = run_day(
+            RunPlan(SEED, 24 * DAYS, 1),
+            firmware,
+            stack,
+            story_of=lambda board: story.hard_month(board, stack, seed=SEED, days=DAYS),
+        )
+    files.write_summary(result.report, out)
+    files.write_page(result.report, out)
+    return result
+
+
+@pytest.fixture(scope="module")
+def board(month: DayResult) -> UnoBoard:
+    [board] = month.evidence.boards
+    assert isinstance(board, UnoBoard)
+    return board
+
+
+def within(board: UnoBoard, name: str, windows_h: list[tuple[float, float]], *, slack_h: float = 0.1) -> bool:
+    hours = [event.cycles / board.mcu.clock_hz / 3600 for event in board.events_named(name)]
+    return all(any(begin <= hour <= begin + length + slack_h for begin, length in windows_h) for hour in hours)
+
+
+def test_every_reading_was_delivered_or_named_as_dropped(month: DayResult, board: UnoBoard) -> None:
+    dropped = {event.fields["key"] for event in board.events_named("dropped")}
+    lost = month.report.verdict.of_kind(Kind.LOST)
+    assert {str(finding.key) for finding in lost} == dropped
+    assert all("the board said that it dropped it: full" in finding.detail for finding in lost)
+    assert 0 < len(dropped) < 60
+    others = [str(finding) for finding in month.report.verdict.findings if finding.kind is not Kind.LOST]
+    assert others == [], f"seed {SEED}"
+    verdict = month.report.verdict
+    assert verdict.delivered == verdict.stored == verdict.taken - len(dropped)
+
+
+def test_a_reading_was_taken_every_period_but_while_the_sensor_was_dead(month: DayResult, board: UnoBoard) -> None:
+    dead_h, length_h = story.DEAD_SENSOR_H
+    assert within(board, "sensor", [story.DEAD_SENSOR_H], slack_h=0)
+    assert abs(len(board.events_named("sensor")) - length_h * 12) <= 4
+    taken_h = [event.cycles / board.mcu.clock_hz / 3600 for event in board.events_named("taken")]
+    gaps_h = [later - earlier for earlier, later in itertools.pairwise(taken_h) if not dead_h - 1 < earlier < dead_h]
+    assert max(gaps_h) < 300.5 / 3600  # a power cut makes one shorter
+    assert month.fewest_expected - length_h * 12 - 2 <= len(taken_h) <= month.most_expected + POWER_CUTS
+
+
+def test_no_key_repeats_and_each_boot_counts_from_one(board: UnoBoard) -> None:
+    keys = [tuple(map(int, event.fields["key"].split("-"))) for event in board.events_named("taken")]
+    assert keys == sorted(set(keys))
+    for _, of_boot in itertools.groupby(keys, key=lambda key: key[0]):
+        assert [seq for _, seq in of_boot] == list(range(1, len([key for key in keys if key[0] == _]) + 1))
+    boots = [(event.fields["boot"], event.fields["cause"]) for event in board.events_named("boot")]
+    assert boots == [(str(n), "0x01") for n in range(1, POWER_CUTS + 2)]
+    assert board.events_named("hang") == []
+
+
+def test_attempts_failed_only_in_the_outages(board: UnoBoard) -> None:
+    assert board.events_named("undelivered")
+    assert within(board, "undelivered", [*story.NETWORK_OUTAGES_H, story.GATEWAY_OUTAGE_H])
+    assert within(board, "dropped", [story.NETWORK_OUTAGES_H[1]])
+
+
+def test_the_report_has_it_on_one_time_line(month: DayResult, hil_project: Project) -> None:
+    [device] = month.report.devices
+    texts = [text for _, text in device.events]
+    assert texts.count("power cut") == POWER_CUTS
+    assert texts.count("network down") == texts.count("network up") == 2
+    page = (hil_project.build_dir / "month" / files.PAGE).read_text()
+    for text in ("power cut", "network down", "gateway stopped", "DHT11 dead", "DHT11 back"):
+        assert text in page
