@@ -11,7 +11,7 @@
 #include "state.h"
 #include "station.h"
 #include "storage.h"
-#include "w5500.h"
+#include "transport.h"
 #include "watchdog.h"
 
 namespace console {
@@ -32,7 +32,7 @@ uint8_t cause;
 void self_test(pk::TextWriter &reply)
 {
     uint8_t failed = sampler::test();
-    if (is_configured && !w5500::is_present()) failed |= TEST_W5500;
+    if (is_configured && !transport::is_present()) failed |= TEST_W5500;
     if (failed) errors.push(pk::ERROR_SELF_TEST);
     reply.number(failed);
 }
@@ -121,12 +121,18 @@ void begin(const pk::Config &config, bool configured, uint32_t boot_number, uint
     cause = reset_cause;
 }
 
+#ifdef PK_SERIAL_TRANSPORT
+bool is_waiting() { return tunnel::text_waits(); }
+static char next() { return tunnel::next_text(); }
+#else
 bool is_waiting() { return Serial.available() > 0; }
+static char next() { return static_cast<char>(Serial.read()); }
+#endif
 
 void poll()
 {
     while (is_waiting()) {
-        switch (reader.feed(static_cast<char>(Serial.read()))) {
+        switch (reader.feed(next())) {
         case pk::LineReader::COMPLETE: execute(reader.text()); break;
         case pk::LineReader::OVERRUN: errors.push(pk::ERROR_INPUT_OVERRUN); break;
         default: break;

@@ -12,7 +12,7 @@
 #include "state.h"
 #include "station.h"
 #include "storage.h"
-#include "w5500.h"
+#include "transport.h"
 #include "watchdog.h"
 
 namespace {
@@ -96,7 +96,7 @@ void setup()
     sampler::begin();
     if (!configured)
         events::Line(PSTR("unconfigured"));
-    else if (!w5500::begin(config))
+    else if (!transport::begin(config))
         events::Line(PSTR("no_w5500"));
 }
 

@@ -6,7 +6,7 @@
 #include "http_answer.h"
 #include "meaning.h"
 #include "message.h"
-#include "w5500.h"
+#include "transport.h"
 
 namespace poster {
 namespace {
@@ -18,14 +18,14 @@ const uint16_t FIRST_EPHEMERAL_PORT = 49152;
 class Request : public pk::TextWriter {
 public:
     Request() : length_(0) {}
-    ~Request() { w5500::put(portion_, length_); }
+    ~Request() { transport::put(portion_, length_); }
 
 private:
     void write(char c)
     {
         portion_[length_++] = static_cast<uint8_t>(c);
         if (length_ < sizeof portion_) return;
-        w5500::put(portion_, length_);
+        transport::put(portion_, length_);
         length_ = 0;
     }
 
@@ -38,12 +38,12 @@ uint16_t source_port(uint32_t boot, uint32_t seq, uint8_t attempt)
     return static_cast<uint16_t>(FIRST_EPHEMERAL_PORT | ((boot * 1021 + seq * 7 + attempt) & 0x3FFF));
 }
 
-Outcome from_connection(w5500::Result result)
+Outcome from_connection(transport::Result result)
 {
     switch (result) {
-    case w5500::NO_LINK: return NO_LINK;
-    case w5500::TIMED_OUT: return TIMEOUT;
-    case w5500::CLOSED: return CLOSED;
+    case transport::NO_LINK: return NO_LINK;
+    case transport::TIMED_OUT: return TIMEOUT;
+    case transport::CLOSED: return CLOSED;
     default: return CONNECT;
     }
 }
@@ -64,27 +64,27 @@ Attempt await_answer()
 {
     pk::HttpAnswer answer;
     clock::Counts deadline = clock::now() + clock::from_ms(ANSWER_MS);
-    w5500::Result result = w5500::OK;
+    transport::Result result = transport::OK;
     while (answer.state() == pk::HttpAnswer::HEAD || answer.state() == pk::HttpAnswer::BODY) {
         uint8_t chunk[CHUNK_BYTES];
         int32_t left = static_cast<int32_t>(deadline - clock::now());
         if (left <= 0) {
-            result = w5500::TIMED_OUT;
+            result = transport::TIMED_OUT;
             break;
         }
-        uint16_t got = w5500::receive(chunk, sizeof chunk, static_cast<uint16_t>(left * 8 / 125), &result);
+        uint16_t got = transport::receive(chunk, sizeof chunk, static_cast<uint16_t>(left * 8 / 125), &result);
         if (got)
             answer.feed(chunk, got);
-        else if (result == w5500::CLOSED)
+        else if (result == transport::CLOSED)
             answer.close();
-        if (result == w5500::TIMED_OUT) break;
+        if (result == transport::TIMED_OUT) break;
     }
     Attempt attempt = {BROKEN, answer.status(), answer.retry_after_s()};
     if (answer.done())
         attempt.outcome = by_status(answer.status());
-    else if (result == w5500::TIMED_OUT)
+    else if (result == transport::TIMED_OUT)
         attempt.outcome = TIMEOUT;
-    else if (result == w5500::CLOSED && answer.status() == 0)
+    else if (result == transport::CLOSED && answer.status() == 0)
         attempt.outcome = CLOSED;
     return attempt;
 }
@@ -93,20 +93,20 @@ Attempt await_answer()
 
 Attempt post(const pk::Config &config, const pk::Reading &reading, uint32_t age_s, uint8_t attempt_number)
 {
-    w5500::Result result =
-        w5500::connect(config.gateway, config.gateway_port, source_port(reading.boot, reading.seq, attempt_number));
+    transport::Result result =
+        transport::connect(config.gateway, config.gateway_port, source_port(reading.boot, reading.seq, attempt_number));
     Attempt attempt = {from_connection(result), 0, 0};
-    if (result != w5500::OK) return attempt;
+    if (result != transport::OK) return attempt;
     {
         Request request;
         pk::write_request(request, config, reading, age_s);
     }
-    result = w5500::send();
-    if (result == w5500::OK)
+    result = transport::send();
+    if (result == transport::OK)
         attempt = await_answer();
     else
         attempt.outcome = from_connection(result);
-    w5500::disconnect();
+    transport::disconnect();
     return attempt;
 }
 

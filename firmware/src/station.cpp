@@ -9,7 +9,7 @@
 #include "sampler.h"
 #include "state.h"
 #include "storage.h"
-#include "w5500.h"
+#include "transport.h"
 
 namespace station {
 namespace {
@@ -65,7 +65,7 @@ poster::Attempt attempt_oldest()
     poster::Attempt attempt = {poster::NO_LINK, 0, 0};
     if (attempts < UINT8_MAX) attempts++;
     state::enter(pk::STATE_LINK_UP);
-    if (w5500::link_is_up()) {
+    if (transport::link_is_up()) {
         state::enter(pk::STATE_SEND);
         const uint32_t age_s = journal.oldest_age_ticks(clock::ticks()) * clock::SECONDS_PER_TICK;
         attempt = poster::post(*config, reading, age_s >= AGE_FROM_S ? age_s : 0, attempts);
@@ -116,7 +116,7 @@ bool take()
 
 bool delivery_is_due()
 {
-    return journal.waiting() && (clock::reached(retry_at) || (unplugged && w5500::link_is_up()));
+    return journal.waiting() && (clock::reached(retry_at) || (unplugged && transport::link_is_up()));
 }
 
 bool delivery_is_due_within(uint8_t seconds)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -13,7 +13,9 @@ from plantkeeper_hil.board.base import Capability
 from plantkeeper_hil.board.choice import AtPort, Auto, Choice, LabgridPlace, Listed
 from plantkeeper_hil.board.errors import UnsupportedError
 from plantkeeper_hil.board.serial import BAUD, SerialBoard
+from plantkeeper_hil.board.tunnel import Route
 from plantkeeper_hil.firmware import BuildResult
+from plantkeeper_hil.firmware.build import UNO
 from plantkeeper_hil.inventory import entries, holding, usb
 from plantkeeper_hil.inventory.cli import HOW_TO_ATTACH, lock_key
 from plantkeeper_hil.inventory.entries import Entry
@@ -26,15 +28,25 @@ from plantkeeper_hil.project import Project
 REAPPEAR_S = 10.0
 
 
-def candidates(choice: Choice, listed: Sequence[Entry], scan: Scan = usb.scan) -> list[Entry]:
+def candidates(
+    choice: Choice, listed: Sequence[Entry], scan: Scan = usb.scan, *, platform: str | None = None
+) -> list[Entry]:
     """The boards that a choice may mean, those plugged in first to last.
+
+    Args:
+        platform: environment of firmware/platformio.ini, instead of what the list says.
 
     Raises:
         UnknownBoardError: there is none; says how to attach one, and which are listed and offline.
         UnsupportedError: nobody can reach it from here.
     """
+    found = _candidates(choice, listed, scan)
+    return found if platform is None else [replace(entry, platform=platform) for entry in found]
+
+
+def _candidates(choice: Choice, listed: Sequence[Entry], scan: Scan) -> list[Entry]:
     if isinstance(choice, AtPort):
-        return [Entry(choice.port, "uno", "board at a port", port=choice.port, baud=choice.baud or BAUD)]
+        return [Entry(choice.port, UNO, "board at a port", port=choice.port, baud=choice.baud or BAUD)]
     merged = entries.merge(listed, scan())
     if isinstance(choice, Listed):
         entry = entries.by_id(merged, choice.board_id)
@@ -67,10 +79,12 @@ class BenchBoard:
     Args:
         entry: which.
         lock: of it, held already.
+        route: where its connections lead to, if it has no network of its own (`Tunnel`).
     """
 
     entry: Entry
     lock: Lock
+    route: Route | None = None
 
     @classmethod
     def take(cls, found: Sequence[Entry], *, worker: int, reason: str, locks: Path | None = None) -> Self:
@@ -123,6 +137,7 @@ class BenchBoard:
             baud=self.entry.baud,
             power_cycle=None if socket is None else lambda: power.cycle(socket),
             find_port=lambda: self.port,
+            route=self.route,
         )
 
     def flash(self, project: Project, firmware: BuildResult, say: Callable[[str], None]) -> None:

@@ -21,7 +21,7 @@ from plantkeeper_hil.report import files
 from plantkeeper_hil.run.day import DayResult, run_day
 from plantkeeper_hil.run.plan import RunPlan
 from plantkeeper_hil.run.real import PERIOD_S, run_real, store_settings
-from plantkeeper_hil.selection import choice_of, take_board
+from plantkeeper_hil.selection import choice_of, platform_of, take_board
 from plantkeeper_hil.stack.base import Stack
 from plantkeeper_hil.stack.clients import BackendClient, DatabaseClient
 from plantkeeper_hil.stack.compose import ComposeOptions, ComposeStack
@@ -75,7 +75,9 @@ def firmware(pytestconfig: pytest.Config, hil_project: Project, observer: Observ
     observer.say("building the firmware")
     toolchain = None if chosen == "auto" else Toolchain(chosen)
     with explained():
-        built = build_firmware(hil_project, toolchain=toolchain, say=observer.say)
+        built = build_firmware(
+            hil_project, environment=platform_of(pytestconfig), toolchain=toolchain, say=observer.say
+        )
     observer.say(
         f"  flash {built.flash_bytes} bytes, RAM {built.ram_bytes} bytes, "
         f"toolchain {built.toolchain.value}, {built.elf}"
@@ -178,6 +180,7 @@ def configured_board(
     host = pytestconfig.getoption("--hil-gateway-host")
     if host:
         settings |= {"CONF:NET:SERV": host, "CONF:NET:PORT": stack.gateway_port}
+    bench_board.route = lambda _address, _port: (LOOPBACK, stack.gateway_port)
     with explained():
         with bench_board.open() as board:
             before = {header: board.scpi(f"{header}?") for header in settings}

@@ -111,6 +111,12 @@ def _add_board_options(group: pytest.OptionGroup) -> None:
         help="its console's baud rate (default 115200; PLANTKEEPER_HIL_BAUD)",
     )
     group.addoption(
+        "--hil-platform",
+        metavar="ENVIRONMENT",
+        help="of firmware/platformio.ini: uno, or uno_serial for a board without a network (default: what boards.yaml "
+        "says, else uno)",
+    )
+    group.addoption(
         "--skip-autoflash",
         action="store_true",
         default=from_environment(os.environ, "SKIP_AUTOFLASH", "0") not in {"0", "no", "false"},

@@ -6,8 +6,9 @@ import pytest
 
 from plantkeeper_hil.bench_board import BenchBoard, candidates, capabilities_of
 from plantkeeper_hil.board.base import Capability
-from plantkeeper_hil.board.choice import Auto, Choice, parse
+from plantkeeper_hil.board.choice import Auto, Choice, Simulated, parse
 from plantkeeper_hil.errors import HilError, UsageError
+from plantkeeper_hil.firmware.build import UNO
 from plantkeeper_hil.inventory import boards_file, entries, usb
 from plantkeeper_hil.inventory.entries import Entry
 from plantkeeper_hil.project import find_project
@@ -42,18 +43,36 @@ def take_board(config: pytest.Config) -> BenchBoard:
     Raises:
         HilError: there is none, or somebody has it.
     """
-    found = candidates(choice_of(config), listed(config))
+    found = _candidates(config)
     return BenchBoard.take(found, worker=worker_of(config), reason=f"pytest in {config.rootpath.name}")
 
 
 def capabilities(config: pytest.Config) -> tuple[str, frozenset[Capability]]:
     """Name and capabilities of the chosen real board; nothing where there is none, which its fixture tells."""
-    try:
-        found = candidates(choice_of(config), listed(config))
-    except HilError:
+    entry = _chosen(config)
+    if entry is None:
         return str(config.getoption("--hil-board")), frozenset()
-    entry = found[min(worker_of(config), len(found) - 1)]
     return entry.id, capabilities_of(entry)
+
+
+def platform_of(config: pytest.Config) -> str:
+    """Environment of firmware/platformio.ini for the chosen board; the Uno's where there is none."""
+    if isinstance(choice_of(config), Simulated):
+        return UNO
+    entry = _chosen(config)
+    return entry.platform if entry else UNO
+
+
+def _candidates(config: pytest.Config) -> list[Entry]:
+    return candidates(choice_of(config), listed(config), platform=config.getoption("--hil-platform"))
+
+
+def _chosen(config: pytest.Config) -> Entry | None:
+    try:
+        found = _candidates(config)
+    except HilError:
+        return None
+    return found[min(worker_of(config), len(found) - 1)]
 
 
 def available_boards(config: pytest.Config) -> str:

@@ -23,8 +23,10 @@ from plantkeeper_hil.board.errors import (
     BootloaderOnlyError,
     UnsupportedError,
 )
+from plantkeeper_hil.board.frames import Frame, FrameSplitter, encode
 from plantkeeper_hil.board.identity import Identity
 from plantkeeper_hil.board.lines import ConsoleLine, LineSplitter, garbled_bytes, is_garbled, show, wall_now
+from plantkeeper_hil.board.tunnel import Route, Tunnel
 
 BAUD = 115200
 READ_S = 0.05
@@ -48,6 +50,7 @@ class SerialBoard(ConsoleBoard):
         baud: bits a second.
         power_cycle: switches the board's supply off and on again; None where nothing can.
         find_port: where the board is after it left the bus; None where its port never changes.
+        route: where the connections of a board without a network lead to (`Tunnel`); None refuses them all.
         boot_wait_s, ask_s: how long it may take to boot, and to answer `*IDN?`.
 
     Raises:
@@ -64,6 +67,7 @@ class SerialBoard(ConsoleBoard):
         baud: int = BAUD,
         power_cycle: Callable[[], None] | None = None,
         find_port: Callable[[], str] | None = None,
+        route: Route | None = None,
         boot_wait_s: float = BOOT_WAIT_S,
         ask_s: float = ASK_S,
     ) -> None:
@@ -73,6 +77,9 @@ class SerialBoard(ConsoleBoard):
         self._boot_wait_s, self._ask_s = boot_wait_s, ask_s
         self._changed = threading.Condition()
         self._splitter = LineSplitter()
+        self._frames = FrameSplitter()
+        self._writing = threading.Lock()
+        self.tunnel = Tunnel(route or (lambda _address, _port: None), self._send_frame)
         self._failure: BoardError | None = None
         self._serial: Any = None  # pyserial has no common type for ports and URLs
         self._reader: threading.Thread | None = None
@@ -93,6 +100,10 @@ class SerialBoard(ConsoleBoard):
 
     def close(self) -> None:
         """Close the port; the next who opens it finds it free."""
+        self._close_port()
+        self.tunnel.close()
+
+    def _close_port(self) -> None:
         if self._serial is not None:
             port, self._serial = self._serial, None
             if self._reader is not None:
@@ -110,8 +121,9 @@ class SerialBoard(ConsoleBoard):
         if self._serial is None:
             raise BoardGoneError(f"{self} was closed; open it again")
         try:
-            self._serial.write(data)
-            self._serial.flush()
+            with self._writing:  # a frame and a line of the console, each whole
+                self._serial.write(data)
+                self._serial.flush()
         except (OSError, serial.SerialException) as error:
             raise self._gone(error) from error
 
@@ -149,6 +161,7 @@ class SerialBoard(ConsoleBoard):
     def _open(self) -> None:
         self._failure = None
         self._splitter.clear()
+        self._frames.clear()
         self._serial = open_port(self.port, self.baud, str(self))
         self._reader = threading.Thread(target=self._read, args=(self._serial,), name=str(self), daemon=True)
         self._reader.start()
@@ -168,9 +181,16 @@ class SerialBoard(ConsoleBoard):
             if data:
                 self._take(data)
 
+    def _send_frame(self, frame: Frame) -> None:
+        with contextlib.suppress(BoardError):  # the board is gone, and whoever waits for it is told
+            self._write(encode(frame))
+
     def _take(self, data: bytes) -> None:
+        text, frames = self._frames.feed(data)
+        for frame in frames:
+            self.tunnel.take(frame)
         with self._changed:
-            self._lines += self._splitter.feed(data, time_s=self._now_s(), wall=wall_now())
+            self._lines += self._splitter.feed(text, time_s=self._now_s(), wall=wall_now())
             self._changed.notify_all()
 
     def _say_hello(self) -> None:
@@ -256,7 +276,7 @@ class SerialBoard(ConsoleBoard):
 
     def _reopened(self, between: Callable[[], None]) -> None:
         """Close the port, act, and open it once it is there again."""
-        self.close()
+        self._close_port()
         between()
         if self._find_port is not None:
             self.port = self._find_port()

@@ -19,7 +19,7 @@ from plantkeeper_hil.project import Project
 from plantkeeper_hil.stack.janitor import Janitor
 from plantkeeper_hil.stack.service import Service, finish
 
-ENVIRONMENT = "uno"
+UNO = "uno"
 FLASH_LIMIT_BYTES = 32_256  # 32 KiB less the Uno's boot loader
 RAM_LIMIT_BYTES = 1_536  # 2 KiB less 512 bytes that the stack keeps
 VERSION = "0.1.0"
@@ -40,6 +40,7 @@ class BuildResult:
 
     Args:
         flash_bytes, ram_bytes: what it occupies; RAM without the stack.
+        environment: of firmware/platformio.ini.
         identity: version, git hash and ELF, as `*IDN?` must name them.
     """
 
@@ -49,18 +50,24 @@ class BuildResult:
     flash_bytes: int
     ram_bytes: int
     toolchain: Toolchain
+    environment: str
     identity: str
 
 
 def build_firmware(
-    project: Project, *, toolchain: Toolchain | None = None, say: Callable[[str], None] = lambda _line: None
+    project: Project,
+    *,
+    environment: str = UNO,
+    toolchain: Toolchain | None = None,
+    say: Callable[[str], None] = lambda _line: None,
 ) -> BuildResult:
-    """Build the environment `uno`; a second build of unchanged sources takes a second.
+    """Build an environment of firmware/platformio.ini; a second build of unchanged sources takes a second.
 
     Builds of one checkout wait for one another.
 
     Args:
         project: the checkout.
+        environment: such as `uno`, or `uno_serial` for a board without a network.
         toolchain: PlatformIO's packages or the system's; None takes PlatformIO's where they are or can be had.
         say: takes a line for the person who waits.
 
@@ -76,8 +83,8 @@ def build_firmware(
     build_dir.mkdir(parents=True, exist_ok=True)
     # beside the build folder, which PlatformIO empties when its settings changed
     with exclusive(build_dir.with_name(f"build-{toolchain.value}.lock")):
-        _run(project, toolchain, git, build_dir.with_name(f"build-{toolchain.value}.log"))
-        return _result(build_dir / ENVIRONMENT, toolchain, git)
+        _run(project, environment, toolchain, git, build_dir.with_name(f"build-{toolchain.value}.log"))
+        return _result(build_dir / environment, toolchain, git)
 
 
 def upload_firmware(
@@ -95,6 +102,7 @@ def upload_firmware(
     with exclusive(build_dir.with_name(f"build-{firmware.toolchain.value}.lock")):
         _run(
             project,
+            firmware.environment,
             firmware.toolchain,
             git,
             build_dir.with_name(f"upload-{firmware.toolchain.value}.log"),
@@ -126,17 +134,17 @@ def _bring(group: str, say: Callable[[str], None]) -> None:
         raise FirmwareBuildError(f"PlatformIO's registry cannot be reached, and {error}") from error
 
 
-def _run(project: Project, toolchain: Toolchain, git: str, log: Path, *more: str) -> None:
-    environment = os.environ | {
+def _run(project: Project, environment: str, toolchain: Toolchain, git: str, log: Path, *more: str) -> None:
+    variables = os.environ | {
         "PLATFORMIO_BUILD_DIR": str(_build_dir(project, toolchain)),
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
         "PLANTKEEPER_GIT_HASH": git,
     }
-    command = [sys.executable, "-m", "platformio", "run", "--environment", ENVIRONMENT, *more]
+    command = [sys.executable, "-m", "platformio", "run", "--environment", environment, *more]
     if toolchain is Toolchain.SYSTEM:
         core_dir = project.build_dir / "platformio"
         scons_shim.write_package(core_dir)
-        environment["PLATFORMIO_CORE_DIR"] = str(core_dir)
+        variables["PLATFORMIO_CORE_DIR"] = str(core_dir)
         command += ["--project-conf", str(project.firmware_dir / "platformio.system.ini")]
     log.unlink(missing_ok=True)
     with Janitor() as janitor:  # PlatformIO may download for minutes, which shall not go on when we are killed
@@ -144,7 +152,7 @@ def _run(project: Project, toolchain: Toolchain, git: str, log: Path, *more: str
             log.stem,
             command,
             log_dir=log.parent,
-            environment=environment,
+            environment=variables,
             cwd=project.firmware_dir,
             watch=janitor.watch_process,
         )
@@ -179,5 +187,6 @@ def _result(folder: Path, toolchain: Toolchain, git: str) -> BuildResult:
         occupied.flash_bytes,
         occupied.ram_bytes,
         toolchain,
+        environment=folder.name,
         identity=f"{VERSION}+{git}.elf-{seal.seal_of(content, elf)}",
     )

@@ -9,6 +9,7 @@ from typing import Any
 
 from plantkeeper_hil import ledgers
 from plantkeeper_hil.board.base import Board, Reset
+from plantkeeper_hil.board.serial import SerialBoard
 from plantkeeper_hil.firmware import BuildResult
 from plantkeeper_hil.latency import summarise
 from plantkeeper_hil.ledgers import Post
@@ -64,11 +65,14 @@ def run_real(
     """
     device_id = board.identity.device_id
     rows_before, journal_before = stack.database.readings(), stack.backend.journal()
+    tunnelled = board.tunnel.exchanges if isinstance(board, SerialBoard) else []
+    exchanges_before = len(tunnelled)
     started_s = time.monotonic()
     boot = int(board.reset(Reset.WATCHDOG).fields["boot"])
     for _ in range(readings):
-        board.expect(r"^!(taken|sensor) ", timeout_s=PERIOD_S * 3)
-        board.expect(r"^!(delivered|dropped|sensor) ", timeout_s=SETTLE_S)
+        taken = board.expect(rf"^!(?:taken key=({boot}-\d+) |sensor )", timeout_s=PERIOD_S * 3)
+        if taken[1]:
+            board.expect(rf"^!(delivered|dropped) key={taken[1]} ", timeout_s=SETTLE_S)
         progress(PERIOD_S)
     wall_s = time.monotonic() - started_s
     events = _of_boot(board.events(), boot)
@@ -77,7 +81,13 @@ def run_real(
     rows = stack.database.readings(after=rows_before[-1]["id"] if rows_before else 0)
     journal = stack.backend.journal(after=journal_before[-1]["n"] if journal_before else 0)
     lived = LivedBoard(BoardConfig(device_id, period_s=PERIOD_S), events)
-    evidence = Evidence([lived], _posts(lived), _until(rows, last), _until(journal, last), sensed=None)
+    posts = [
+        ledgers.parse_post(bytes(exchange.sent), bytes(exchange.received), exchange.sent_monotonic_s)
+        for exchange in tunnelled[exchanges_before:]
+        if exchange.sent
+    ] or _posts(lived)
+    posts = [post for post in posts if _counts(str(post.record.key), last)]
+    evidence = Evidence([lived], posts, _counted(rows, last), _counted(journal, last), sensed=None)
     plan = RunPlan(seed, wall_s / SECONDS_PER_HOUR, 1)
     latency_s = latencies_s(evidence)
     report = RunReport(
@@ -102,17 +112,18 @@ def _of_boot(events: Sequence[Event], boot: int) -> list[Event]:
     return list(events[start:])
 
 
-def _until(records: Iterable[Mapping[str, Any]], last: Key) -> list[Mapping[str, Any]]:
-    """Records without those of readings that the board took after the last one that counts."""
-    return [record for record in records if not _is_later(record["idempotency_key"], last)]
+def _counted(records: Iterable[Mapping[str, Any]], last: Key) -> list[Mapping[str, Any]]:
+    """Records of readings from this start on, up to the last one that counts; and all that no board can have sent."""
+    return [record for record in records if _counts(record["idempotency_key"], last)]
 
 
-def _is_later(key: str | None, last: Key) -> bool:
+def _counts(key: str | None, last: Key) -> bool:
     try:
         parsed = Key.parse(key or "")
     except ValueError:
-        return False
-    return parsed.boot == last.boot and parsed.seq > last.seq
+        return True
+    # earlier starts left readings in the journal, which the board delivers first
+    return parsed.boot > last.boot or (parsed.boot == last.boot and parsed.seq <= last.seq)
 
 
 def _posts(board: LivedBoard) -> list[Post]:

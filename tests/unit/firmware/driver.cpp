@@ -16,6 +16,7 @@
 #include "crc16.h"
 #include "dht11_frame.h"
 #include "error_queue.h"
+#include "frame.h"
 #include "grammar.h"
 #include "hmac.h"
 #include "http_answer.h"
@@ -131,6 +132,27 @@ std::string lines(std::istringstream &words)
         pk::LineReader::State state = reader.feed(static_cast<char>(byte));
         if (state == pk::LineReader::OVERRUN) out += "overrun|";
         if (state == pk::LineReader::COMPLETE) out += to_hex(reader.text(), strlen(reader.text())) + "|";
+    }
+    return out;
+}
+
+std::string frame(std::istringstream &words)
+{
+    Bytes contents = bytes(words);
+    uint8_t wire[pk::FRAME_ON_WIRE];
+    uint8_t length = pk::encode_frame(contents.data(), static_cast<uint8_t>(contents.size()), wire);
+    return to_hex(wire, length);
+}
+
+// Text as `t`, frames by their contents.
+std::string unframe(std::istringstream &words)
+{
+    pk::FrameReader reader;
+    std::string out;
+    for (uint8_t byte : bytes(words)) {
+        pk::FrameReader::Kind kind = reader.feed(byte);
+        if (kind == pk::FrameReader::TEXT) out += "t" + to_hex(&byte, 1) + " ";
+        if (kind == pk::FrameReader::FRAME) out += "f" + to_hex(reader.contents(), reader.length()) + " ";
     }
     return out;
 }
@@ -389,6 +411,8 @@ std::string answer_to(const std::string &line)
     if (name == "configure") return configure(words);
     if (name == "parse") return parse(words);
     if (name == "lines") return lines(words);
+    if (name == "frame") return frame(words);
+    if (name == "unframe") return unframe(words);
     if (name == "errors") return errors(words);
     if (name == "config") return config(words);
     if (name == "boot") return boot(words);
