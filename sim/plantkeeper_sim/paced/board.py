@@ -9,7 +9,7 @@ from time import monotonic
 
 from plantkeeper_sim.avr.mcu import EXTERNAL_RESET, POWER_ON_RESET
 from plantkeeper_sim.board import UnoBoard
-from plantkeeper_sim.errors import McuFault
+from plantkeeper_sim.errors import SimError
 from plantkeeper_sim.paced.line import FRAME_BITS, back_to_back, received
 from plantkeeper_sim.paced.pacer import Pacer
 from plantkeeper_sim.paced.port import Change, PtyPort
@@ -98,8 +98,8 @@ class PacedBoard:
             self.port.plug()
         for change in self.port.changes():
             self._on_change(change)
-        if not self.port.plugged and not self._native_usb:
-            return
+        if not self.port.plugged and self._plug_at_s is None:
+            return  # no power
         self._hear(self.port.read())
         self._run()
         self._say()
@@ -135,7 +135,7 @@ class PacedBoard:
             return
         try:
             mcu.run(self._pacer.target(self._now_s(), mcu.cycles))
-        except McuFault as fault:
+        except SimError as fault:  # also of a part that a program gone astray misused
             self.crash = str(fault)
             self._report(f"crashed, and stands still until it is reset: {fault}")
 
