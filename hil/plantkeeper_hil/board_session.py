@@ -12,8 +12,11 @@ from pathlib import Path
 import pytest
 
 from plantkeeper_hil.bench_board import BenchBoard, candidates
+from plantkeeper_hil.board.cassette import Cassette
 from plantkeeper_hil.board.choice import from_environment, parse
+from plantkeeper_hil.board.compare import parting
 from plantkeeper_hil.errors import HilError
+from plantkeeper_hil.evidence import CASSETTE
 from plantkeeper_hil.firmware import Toolchain, build_firmware
 from plantkeeper_hil.inventory import boards_file
 from plantkeeper_hil.project import Project
@@ -44,11 +47,50 @@ def add_commands(
     test.add_argument("--out", type=Path, help="folder of the reports (default build/hil)")
     test.set_defaults(run=_test, pytest_words=[])
 
+    record = commands.add_parser(
+        "record",
+        help="as `hil test`, keeping each test's serial and HTTP traffic as a cassette in a folder",
+    )
+    record.add_argument("folder", type=Path, help="DIR/<test>/cassette.json")
+    record.add_argument(
+        "--hil-board", default=from_environment(os.environ, "BOARD", "auto"), help="default auto; or sim"
+    )
+    record.add_argument("--emulated-board", action="store_true", help="as of `hil test`")
+    record.add_argument("--out", type=Path, help="folder of the reports (default build/hil)")
+    record.set_defaults(run=_record, pytest_words=[])
+
+    compare = commands.add_parser("compare", help="show where two recordings part, such as simulator and hardware")
+    compare.add_argument("first", type=Path)
+    compare.add_argument("second", type=Path)
+    compare.set_defaults(run=_compare)
+
     flash = commands.add_parser("flash", parents=[toolchain], help="build the firmware, flash a board, and check it")
     flash.add_argument(
         "--board", default=from_environment(os.environ, "BOARD", "auto"), help="as --hil-board of pytest"
     )
     flash.set_defaults(run=_flash)
+
+
+def _record(project: Project, options: argparse.Namespace) -> int:
+    options.pytest_words = [f"--hil-evidence={options.folder.resolve()}", *options.pytest_words]
+    return _test(project, options)
+
+
+def _compare(_project: Project, options: argparse.Namespace) -> int:
+    names = [{path.parent.name for path in folder.glob(f"*/{CASSETTE}")} for folder in (options.first, options.second)]
+    both = sorted(names[0] & names[1])
+    if not both:
+        raise HilError(f"no test is in both {options.first} and {options.second}; record both with hil record")
+    parted = 0
+    for name in both:
+        difference = parting(*(Cassette.load(folder / name / CASSETTE) for folder in (options.first, options.second)))
+        print(f"{'PARTS' if difference else 'alike'}  {name}")
+        print("".join(f"  {line}\n" for line in difference), end="")
+        parted += bool(difference)
+    for name in sorted(names[0] ^ names[1]):
+        print(f"once   {name} (only in {options.first if name in names[0] else options.second})")
+    print(f"{len(both) - parted} alike, {parted} part")
+    return int(parted > 0)
 
 
 def _test(project: Project, options: argparse.Namespace) -> int:

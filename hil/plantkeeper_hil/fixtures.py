@@ -10,11 +10,13 @@ from pathlib import Path
 import pytest
 
 from plantkeeper_hil.bench_board import BenchBoard
-from plantkeeper_hil.board.base import Board
+from plantkeeper_hil.board.base import Board, ConsoleBoard
 from plantkeeper_hil.board.choice import Simulated
 from plantkeeper_hil.board.emulated import EmulatedBoard
 from plantkeeper_hil.errors import HilError
+from plantkeeper_hil.evidence import EvidenceFolder, folder_name
 from plantkeeper_hil.firmware import BuildResult, Toolchain, build_firmware
+from plantkeeper_hil.firmware.build import git_hash
 from plantkeeper_hil.observer import PLUGIN_NAME, Observer
 from plantkeeper_hil.project import Project, find_project
 from plantkeeper_hil.report import files
@@ -43,6 +45,18 @@ def explained() -> Iterator[None]:
         yield
     except HilError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
+
+
+@contextmanager
+def kept(evidence: EvidenceFolder, board: ConsoleBoard, stack: Stack) -> Iterator[None]:
+    """Keep what board, PostgreSQL and backend say of the test, however it ends."""
+    rows, journal = stack.database.readings(), stack.backend.journal()
+    last_row, last_entry = rows[-1]["id"] if rows else 0, journal[-1]["n"] if journal else 0
+    try:
+        yield
+    finally:
+        evidence.keep_board(board)
+        evidence.keep_records(stack.database.readings(after=last_row), stack.backend.journal(after=last_entry))
 
 
 @pytest.fixture(scope="session")
@@ -198,25 +212,48 @@ def emulated_eeprom() -> list[bytes]:
 
 
 @pytest.fixture
-def board(
+def evidence(
+    pytestconfig: pytest.Config, request: pytest.FixtureRequest, hil_project: Project, firmware: BuildResult
+) -> Iterator[EvidenceFolder]:
+    """The test's folder of evidence; its facts are JUnit properties too."""
+    chosen = pytestconfig.getoption("--hil-evidence")
+    root = Path(chosen) if chosen else hil_project.build_dir / "evidence"
+    facts = {
+        "test": request.node.nodeid,
+        "firmware": firmware.identity,
+        "firmware_sha256": firmware.sha256,
+        "git": git_hash(hil_project.root),
+        "seed": pytestconfig.getoption("--hil-seed"),
+    }
+    folder = EvidenceFolder(root / folder_name(request.node.nodeid), facts)
+    yield folder
+    folder.keep_facts()
+    request.node.user_properties.extend((name, str(value)) for name, value in folder.facts.items())
+
+
+@pytest.fixture
+def board(  # noqa: PLR0917 - pytest asks for fixtures by position
     run_plan: RunPlan,
     configured_board: BenchBoard | None,
     firmware: BuildResult,
     stack: Stack,
     emulated_eeprom: list[bytes],
+    evidence: EvidenceFolder,
 ) -> Iterator[Board]:
     """The board, fresh from a start, posting to the stack's gateway every 4 s."""
     if configured_board is not None:
         with explained():
             opened = configured_board.open()
-        with opened:
+        evidence.facts |= {"board": opened.name, "board_serial": configured_board.entry.serial or ""}
+        with opened, kept(evidence, opened, stack):
             yield opened
         return
     config = BoardConfig(run_plan.boards + 1, period_s=PERIOD_S)  # beside the boards of the virtual day
     eeprom = emulated_eeprom.pop() if emulated_eeprom else None
     uno = UnoBoard(load_elf(firmware.elf), config, seed=run_plan.seed, eeprom=eeprom)
     uno.network.map(str(config.gateway), config.gateway_port, to=(LOOPBACK, stack.gateway_port))
-    with EmulatedBoard(uno) as emulated:
+    with EmulatedBoard(uno) as emulated, kept(evidence, emulated, stack):
+        evidence.facts["board"] = emulated.name
         yield emulated
     emulated_eeprom.append(uno.mcu.eeprom)
 

@@ -17,6 +17,7 @@ from plantkeeper_hil.fixtures import (
     configured_board,
     database,
     emulated_eeprom,
+    evidence,
     firmware,
     gateway,
     hil_project,
@@ -35,6 +36,7 @@ __all__ = [
     "configured_board",
     "database",
     "emulated_eeprom",
+    "evidence",
     "firmware",
     "gateway",
     "hil_project",
@@ -129,6 +131,7 @@ def _add_board_options(group: pytest.OptionGroup) -> None:
         metavar="N",
         help=f"readings of a real board in the run that is judged, one every 4 s (default {BOARD_READINGS})",
     )
+    group.addoption("--hil-evidence", metavar="DIR", help="where tests leave their evidence (default build/evidence)")
     group.addoption(
         "--hil-gateway-host",
         metavar="ADDRESS",

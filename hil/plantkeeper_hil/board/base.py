@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from enum import Enum
 from itertools import zip_longest
 from types import TracebackType
@@ -39,6 +40,21 @@ class Capability(Enum):
     POWER_CYCLE = "power_cycle"
     SENSOR_FAULT = "sensor_fault"
     VIRTUAL_TIME = "virtual_time"
+
+
+@dataclass(frozen=True)
+class Call:
+    """Something that was done to a board.
+
+    Args:
+        after_lines: how many lines it had said by then.
+        time_s: on the board's clock.
+        what: what was written, or `reset` and how.
+    """
+
+    after_lines: int
+    time_s: float
+    what: str
 
 
 class Board(Protocol):
@@ -83,6 +99,7 @@ class ConsoleBoard(ABC):
         self._name = name
         self._lines: list[ConsoleLine] = []
         self._passed = 0  # lines that an `expect` has gone by
+        self.calls: list[Call] = []  # what was done to it, for a cassette
 
     @property
     def name(self) -> str:
@@ -197,9 +214,9 @@ class ConsoleBoard(ABC):
         start = len(self._lines)
         what = f"a reply to {command!r}"
         if not check or command.strip().upper() == ERROR_QUERY:
-            self._write(f"{command}\n".encode("ascii"))
+            self._send(f"{command}\n".encode("ascii"))
             return self._await(_reply, start, timeout_s, what)[0] if "?" in command else ""
-        self._write(f"{command}\n{ERROR_QUERY}\n".encode("ascii"))
+        self._send(f"{command}\n{ERROR_QUERY}\n".encode("ascii"))
         end, _ = self._await(_error, start, timeout_s, what)
         replies = [line.text for line in self._lines[start:] if not line.is_event]
         reply = "" if _ERROR_REPLY.fullmatch(replies[0]) else replies[0]
@@ -221,6 +238,7 @@ class ConsoleBoard(ABC):
             BoardTimeoutError: it did not say `!boot`.
         """
         start = len(self._lines)
+        self.calls.append(Call(start, self._now_s(), f"reset {how.value}"))
         self._start_anew(how)
 
         def boot(line: ConsoleLine) -> Event | None:
@@ -241,6 +259,10 @@ class ConsoleBoard(ABC):
             return Identity.parse(reply)
         except ValueError as error:
             raise BoardError(f"{self}: {error}; flash this project's firmware (hil flash)") from error
+
+    def _send(self, data: bytes) -> None:
+        self.calls.append(Call(len(self._lines), self._now_s(), data.decode("ascii")))
+        self._write(data)
 
     def _await(self, look: Callable[[ConsoleLine], T | None], start: int, timeout_s: float, what: str) -> tuple[T, int]:
         """The first thing that `look` finds in lines from number `start` on, and how many lines are gone by then."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -9,7 +10,9 @@ from typing import Any
 import pytest
 
 from plantkeeper_hil.board.base import Board
+from plantkeeper_hil.board.cassette import Cassette
 from plantkeeper_hil.board.emulated import EmulatedBoard
+from plantkeeper_hil.board.recorded import RecordedBoard
 from plantkeeper_hil.board.serial import SerialBoard
 from plantkeeper_hil.firmware import BuildResult
 from plantkeeper_sim.board import UnoBoard
@@ -25,11 +28,27 @@ def paced(tmp_path: Path, firmware: BuildResult, scripted: Any) -> Iterator[Boar
         yield process
 
 
-@pytest.fixture(params=["emulated", pytest.param("serial", marks=[pytest.mark.slow, pytest.mark.integration])])
-def any_board(request: pytest.FixtureRequest, new_board: Callable[..., UnoBoard]) -> Iterator[Board]:
+def record(request: pytest.FixtureRequest, uno: UnoBoard) -> Cassette:
+    """Run the very test on an emulated board, and keep what went over the console."""
+    function: Callable[..., None] = request.function
+    names = inspect.signature(function).parameters
+    with EmulatedBoard(uno) as live:
+        function(**{name: live if name == "any_board" else request.getfixturevalue(name) for name in names})
+        return Cassette(live.name, live.calls, live.lines)
+
+
+@pytest.fixture(
+    params=["emulated", "recorded", pytest.param("serial", marks=[pytest.mark.slow, pytest.mark.integration])]
+)
+def any_board(request: pytest.FixtureRequest, new_board: Callable[..., UnoBoard], tmp_path: Path) -> Iterator[Board]:
     if request.param == "emulated":
         with EmulatedBoard(new_board(period_s=4)) as emulated:
             yield emulated
+    elif request.param == "recorded":
+        path = tmp_path / "cassette.json"
+        record(request, new_board(period_s=4)).save(path)
+        with RecordedBoard(Cassette.load(path)) as recorded:
+            yield recorded
     else:
         process: BoardProcess = request.getfixturevalue("paced")
         with SerialBoard("bench-1", str(process.port), power_cycle=process.power_cycle) as at_port:

@@ -100,3 +100,20 @@ def test_an_upload_that_fails_tells_what_the_uploader_said(root: Path, tmp_path:
     assert result.returncode == 2
     assert "the firmware cannot be uploaded" in result.stderr
     assert "avrdude" in result.stderr
+
+
+def test_what_is_recorded_twice_is_alike_and_each_test_leaves_its_evidence(root: Path, tmp_path: Path) -> None:
+    words = ("--hil-board=sim", f"--out={tmp_path / 'out'}", "-k", "reading_goes or wrong_command")
+    for name in ("first", "second"):
+        result = hil(root, tmp_path, "record", str(tmp_path / name), *words)
+        assert result.returncode == 0, result.stdout + result.stderr
+    compared = hil(root, tmp_path, "compare", str(tmp_path / "first"), str(tmp_path / "second"))
+    assert compared.stdout.splitlines()[-1] == "2 alike, 0 part"
+    folder = tmp_path / "first" / "test_board.test_a_reading_goes_all_the_way"
+    assert "!delivered key=" in (folder / "serial.log").read_text()
+    assert (folder / "gateway.http").read_text().startswith("POST /sensor-data HTTP/1.1")
+    assert '"method": "PATCH"' in (folder / "backend.jsonl").read_text()
+    assert '"device_id": 2' in (folder / "database.jsonl").read_text()
+    junit = (tmp_path / "out" / "junit.xml").read_text()
+    assert '<property name="firmware" value="0.1.0+' in junit
+    assert '<property name="seed" value="1"' in junit
