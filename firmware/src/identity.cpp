@@ -7,11 +7,16 @@
 #define PK_BOARD "uno"
 #endif
 
+// scripts/seal.py finds this text in the ELF and puts the first 16 digits of the ELF's SHA-256 over the zeros.
+// In assembler, since a constant of C++ would be in the debugging information a second time.
+asm(".section .progmem.data.pk_seal, \"a\"\n"
+    "pk_seal: .asciz \"pk-seal:0000000000000000\"\n"
+    ".previous");
+extern "C" const char pk_seal[];
+
 namespace identity {
 namespace {
 
-// scripts/seal.py finds this text in the ELF and puts the first 16 digits of the ELF's SHA-256 over the zeros.
-const char SEAL[] PK_FLASH = "pk-seal:0000000000000000";
 const uint8_t SEAL_AT = 8;
 
 }  // namespace
@@ -22,7 +27,7 @@ void write(pk::TextWriter &out, int32_t id)
 {
     out.flash(PK_TEXT("PlantKeeper," PK_BOARD ",")).signed_number(id).put(',');
     write_version(out);
-    out.flash(PK_TEXT(".elf-")).flash(SEAL + SEAL_AT);
+    out.flash(PK_TEXT(".elf-")).flash(pk_seal + SEAL_AT);
 }
 
 }  // namespace identity

@@ -1,9 +1,11 @@
 #include "storage.h"
 
 #include <avr/eeprom.h>
+#include <avr/interrupt.h>
 #include <string.h>
 
 #include "bootcount.h"
+#include "clock.h"
 
 namespace storage {
 namespace {
@@ -13,10 +15,34 @@ uint8_t *at(uint16_t address) { return reinterpret_cast<uint8_t *>(address); }
 const uint16_t BOOT_AT = 64, BOOT_STRIDE = 16, CONFIG_AT = 128, CONFIG_STRIDE = 128, JOURNAL_AT = 344;
 const uint8_t JOURNAL_SLOTS = 40;  // to the end of the 1024 bytes
 
+// A byte takes 3.4 ms (DS40002061B section 8.4.2), which the CPU sleeps through.
+void sleep_while_writing()
+{
+    for (;;) {
+        cli();
+        if (!(EECR & _BV(EEPE))) break;
+        EECR |= _BV(EERIE);
+        clock::sleep_until_event();
+    }
+    EECR &= static_cast<uint8_t>(~_BV(EERIE));
+    sei();
+}
+
+void write_byte(uint8_t *address, uint8_t value)
+{
+    eeprom_update_byte(address, value);
+    sleep_while_writing();
+}
+
+void write_block(const uint8_t *data, uint8_t *address, uint8_t length)
+{
+    while (length--) write_byte(address++, *data++);
+}
+
 class Eeprom : public pk::ByteStore {
 public:
     uint8_t read(uint16_t address) const { return eeprom_read_byte(at(address)); }
-    void write(uint16_t address, uint8_t value) { eeprom_update_byte(at(address), value); }
+    void write(uint16_t address, uint8_t value) { write_byte(at(address), value); }
 };
 
 Eeprom eeprom;
@@ -33,6 +59,9 @@ pk::ConfigPlace read_slots(pk::Config *config)
 
 }  // namespace
 
+// Asks again and again while it is not served: it only ends the sleep.
+ISR(EE_READY_vect) { EECR &= static_cast<uint8_t>(~_BV(EERIE)); }
+
 bool load_config(pk::Config *config) { return read_slots(config).found; }
 
 bool save_config(const pk::Config &config)
@@ -43,9 +72,9 @@ bool save_config(const pk::Config &config)
     pk::encode_config(config, place.next_generation, record);
     uint8_t *slot = at(CONFIG_AT + place.next_slot * CONFIG_STRIDE);
     // The first byte of the magic goes first and comes last: whenever power fails, this slot counts whole or not at all.
-    eeprom_update_byte(slot, 0xFF);
-    eeprom_update_block(record + 1, slot + 1, pk::CONFIG_BYTES - 1);
-    eeprom_update_byte(slot, record[0]);
+    write_byte(slot, 0xFF);
+    write_block(record + 1, slot + 1, pk::CONFIG_BYTES - 1);
+    write_byte(slot, record[0]);
     uint8_t written[pk::CONFIG_BYTES];
     eeprom_read_block(written, slot, sizeof written);
     return memcmp(written, record, sizeof written) == 0;
@@ -58,7 +87,7 @@ uint32_t count_boot()
         eeprom_read_block(slots[slot], at(BOOT_AT + slot * BOOT_STRIDE), pk::BOOT_SLOT_BYTES);
     pk::BootCounter next = pk::next_boot(slots);
     pk::encode_boot(next.count, slots[next.slot]);
-    eeprom_update_block(slots[next.slot], at(BOOT_AT + next.slot * BOOT_STRIDE), pk::BOOT_SLOT_BYTES);
+    write_block(slots[next.slot], at(BOOT_AT + next.slot * BOOT_STRIDE), pk::BOOT_SLOT_BYTES);
     return next.count;
 }
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from plantkeeper_hil.firmware import BuildResult, footprint
 from plantkeeper_sim.board import UnoBoard
 from plantkeeper_sim.net import Fault
 from plantkeeper_sim.parts.dht11 import Dht11Fault
@@ -428,12 +429,21 @@ def test_a_missing_w5500_is_named(board: UnoBoard) -> None:
     assert len(board.events_named("taken")) == 1
 
 
-def test_the_stack_never_comes_near_static_data(new_board: Callable[..., UnoBoard]) -> None:
-    board = new_board(period_s=4)
-    board.network.fault_of = lambda index: Fault(swallow_answer=index % 3 == 0, refuse=index % 5 == 0)
-    board.run_for(300)
-    free = board.mcu.lowest_sp - board.mcu.firmware.stack_limit
-    assert free > 256, f"{free} bytes between the stack and static data"
+@pytest.mark.slow
+def test_at_least_400_bytes_of_ram_are_never_touched(firmware: BuildResult) -> None:
+    taken = footprint.measure(firmware.elf)
+    assert taken.untouched_bytes >= 400, taken
+    assert taken.stack_bytes + taken.untouched_bytes + firmware.ram_bytes >= 2048 - 16
+    assert taken.signature_cycles < 1_600_000, taken  # 0.1 s
+
+
+def test_flash_by_part_adds_up(firmware: BuildResult, pytestconfig: pytest.Config) -> None:
+    parts = footprint.flash_by_part(firmware.elf, pytestconfig.rootpath / "firmware")
+    assert sum(parts.values()) == firmware.flash_bytes
+    assert parts["lib/signing"] > 1000
+    assert parts["lib/journal"] > 500
+    assert parts["src"] > 4000
+    assert parts[footprint.REST] < 4000, parts
 
 
 # ---- states -----------------------------------------------------------------------------------------------------
