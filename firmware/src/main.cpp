@@ -93,7 +93,7 @@ void setup()
     station::begin(config, boot);
     console::begin(config, configured, boot, reset_cause);
     state::enter(pk::STATE_SELF_TEST);
-    sampler::begin();
+    sampler::begin(config);
     if (!configured)
         events::Line(PSTR("unconfigured"));
     else if (!transport::begin(config))

@@ -2,9 +2,11 @@
 
 #include <avr/pgmspace.h>
 
+#include "clock.h"
 #include "dht11.h"
 #include "events.h"
 #include "scales.h"
+#include "stuck.h"
 #include "si1145.h"
 #include "soil.h"
 
@@ -13,7 +15,15 @@ namespace {
 
 const uint8_t FAILED_DHT11 = 1, FAILED_SI1145 = 2, FAILED_SOIL = 4;
 
+const pk::Config *config;
 uint16_t dht11_failures, si1145_failures, soil_failures;
+pk::StuckWatch dht11_watch, si1145_watch, soil_watch;
+
+// A sensor that has stood still for a day is named; its readings count all the same.
+void watch(const char *flash_name, pk::StuckWatch *sensor, uint16_t raw)
+{
+    if (sensor->see(raw, clock::ticks())) events::Line(PSTR("stuck")).named(PSTR("name"), flash_name).count(PSTR("raw"), raw);
+}
 
 void report(const char *flash_name, const char *flash_reason, uint16_t *failures)
 {
@@ -27,6 +37,7 @@ void report(const char *flash_name, const char *flash_reason, uint16_t *failures
 const char *dht11_reason(pk::Dht11Result result)
 {
     if (result == pk::DHT11_CHECKSUM) return PSTR("checksum");
+    if (result == pk::DHT11_RANGE) return PSTR("range");
     return result == pk::DHT11_SILENT ? PSTR("silent") : PSTR("timing");
 }
 
@@ -54,16 +65,20 @@ uint8_t ask(pk::Reading *reading)
         failed |= FAILED_SOIL;
     }
     if (failed) return failed;
+    watch(PSTR("dht11"), &dht11_watch, static_cast<uint16_t>(frame.temperature_tenths * 64 + frame.humidity_tenths));
+    watch(PSTR("si1145"), &si1145_watch, count);
+    watch(PSTR("soil"), &soil_watch, adc_code);
     reading->temperature_tenths = frame.temperature_tenths;
-    reading->light = pk::light_level(count);
-    reading->humidity = pk::humidity_percent(adc_code);
+    reading->light = pk::scaled(count, config->light, pk::LIGHT_FULL);
+    reading->humidity = static_cast<uint8_t>(pk::scaled(adc_code, config->soil, pk::HUMIDITY_FULL));
     return 0;
 }
 
 }  // namespace
 
-void begin()
+void begin(const pk::Config &with)
 {
+    config = &with;
     dht11::begin();
     si1145::begin();
     soil::begin();

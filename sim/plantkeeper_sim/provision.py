@@ -6,8 +6,8 @@ import struct
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
-RECORD = struct.Struct("<4sHi6s4s4s4s4sHHH32s")
-MAGIC = b"PKC2"
+RECORD = struct.Struct("<4sHi6s4s4s4s4sHHH32s4H")
+MAGIC = b"PKC3"
 RECORD_BYTES = RECORD.size + 2
 SLOTS_AT = (128, 256)
 EEPROM_BYTES = 1024
@@ -28,6 +28,7 @@ class BoardConfig:
         device_id: its number at the backend, 1…2147483647.
         period_s: seconds between readings, a multiple of 4.
         key_number, key: signs what the board posts (docs/signatures.md); number 0: nothing does.
+        soil_codes, light_codes: raw codes at which the scale begins and ends: dry and wet, dark and bright.
     """
 
     device_id: int
@@ -39,6 +40,8 @@ class BoardConfig:
     period_s: int = 300
     key_number: int = 0
     key: bytes = field(default=bytes(KEY_BYTES), repr=False)
+    soil_codes: tuple[int, int] = (1023, 700)
+    light_codes: tuple[int, int] = (160, 800)
 
     def __post_init__(self) -> None:
         if not 1 <= self.device_id <= MAX_ID:
@@ -69,7 +72,7 @@ def crc16(data: bytes) -> int:
 
 
 def encode(config: BoardConfig, *, generation: int = 0) -> bytes:
-    """The record's 72 bytes.
+    """The record's 80 bytes.
 
     Args:
         generation: counts the records; of two whole ones the firmware takes the later.
@@ -87,6 +90,8 @@ def encode(config: BoardConfig, *, generation: int = 0) -> bytes:
         config.period_s,
         config.key_number,
         config.key,
+        *config.soil_codes,
+        *config.light_codes,
     )
     return body + crc16(body).to_bytes(2, "little")
 

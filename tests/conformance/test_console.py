@@ -133,7 +133,7 @@ def test_an_unconfigured_board_is_set_up_over_the_console(new_board: Callable[..
     assert ask(board, "SYST:ERR?") == '-221,"Settings conflict"'
     tell(board, "CONF:DEV:ID 7")
     tell(board, "CONF:SAVE")
-    assert board.mcu.eeprom[128:200] == eeprom_image(BoardConfig(7))[128:200]
+    assert board.mcu.eeprom[128:208] == eeprom_image(BoardConfig(7))[128:208]
     tell(board, "*RST")
     board.run_for(5)
     assert [e.fields["key"] for e in board.events_named("delivered")] == ["2-1"]

@@ -485,3 +485,27 @@ def test_the_board_keeps_to_the_table_of_states(
         assert before == after or names[after] in further, (names[before], names[after])
         assert lasted_s <= deadline_s.get(names[before], lasted_s), names[before]
     assert {names[state] for state, _ in visited} >= set(names) - {"boot", "self-test", "configure"} - {"link-up"}
+
+
+# ---- calibration ------------------------------------------------------------------------------------------------
+
+
+def test_calibration_from_the_console_counts_from_the_next_start(board: UnoBoard, scripted: Any) -> None:
+    board.run_for(5)
+    for line in (b"CONF:CAL:SOIL 1023,523", b"CONF:CAL:LIGHT 100,1100", b"CONF:SAVE", b"*RST"):
+        board.mcu.uart.feed(line + b"\n")
+        board.run_for(1)
+    board.run_for(5)
+    soil, light = board.soil.history[-1].adc_code, board.si1145.history[-1].count
+    body = json.loads(scripted.requests[-1].partition(b"\r\n\r\n")[2])
+    assert abs(body["humidity"] - (1023 - soil) / 5) < 2
+    assert abs(body["light"] - (light - 100) * 2) <= 1
+
+
+def test_a_sensor_that_stands_still_for_a_day_is_named_and_still_sent(new_board: Callable[..., UnoBoard]) -> None:
+    board = new_board(period_s=1200)
+    board.soil.unplugged = False
+    board.mcu.adc.attach(0, lambda: 3.0)
+    board.run_for(86_400 + 1300)
+    assert fields(board, "stuck") == [{"name": "soil", "raw": "614"}]
+    assert len(board.events_named("delivered")) == len(board.events_named("taken"))

@@ -7,7 +7,7 @@
 namespace pk {
 namespace {
 
-const uint8_t MAGIC[4] = {'P', 'K', 'C', '2'};
+const uint8_t MAGIC[4] = {'P', 'K', 'C', '3'};
 const uint16_t CRC_AT = CONFIG_BYTES - 2;
 
 uint16_t read16(const uint8_t *at) { return static_cast<uint16_t>(at[0] | at[1] << 8); }
@@ -31,7 +31,9 @@ Config default_config()
                            8080,
                            300,
                            0,
-                           {0}};
+                           {0},
+                           SOIL_SCALE,
+                           LIGHT_SCALE};
     return config;
 }
 
@@ -47,7 +49,8 @@ bool is_usable_period(uint32_t period_s) { return period_s >= 4 && period_s <= 6
 
 bool is_usable(const Config &config)
 {
-    return config.id > 0 && config.gateway_port > 0 && is_usable_period(config.period_s);
+    return config.id > 0 && config.gateway_port > 0 && is_usable_period(config.period_s) &&
+           is_usable_scale(config.soil) && is_usable_scale(config.light);
 }
 
 bool decode_config(const uint8_t record[CONFIG_BYTES], Config *config, uint16_t *generation)
@@ -64,6 +67,10 @@ bool decode_config(const uint8_t record[CONFIG_BYTES], Config *config, uint16_t 
     read.period_s = read16(record + 34);
     read.key_number = read16(record + 36);
     memcpy(read.key, record + 38, KEY_BYTES);
+    read.soil.zero = read16(record + 70);
+    read.soil.full = read16(record + 72);
+    read.light.zero = read16(record + 74);
+    read.light.full = read16(record + 76);
     if (!is_usable(read)) return false;
     *config = read;
     *generation = read16(record + 4);
@@ -85,6 +92,10 @@ void encode_config(const Config &config, uint16_t generation, uint8_t record[CON
     write16(record + 34, config.period_s);
     write16(record + 36, config.key_number);
     memcpy(record + 38, config.key, KEY_BYTES);
+    write16(record + 70, config.soil.zero);
+    write16(record + 72, config.soil.full);
+    write16(record + 74, config.light.zero);
+    write16(record + 76, config.light.full);
     write16(record + CRC_AT, crc16(record, CRC_AT));
 }
 

@@ -2,9 +2,11 @@
 #pragma once
 #include <stdint.h>
 
+#include "scales.h"
+
 namespace pk {
 
-const uint16_t CONFIG_BYTES = 72;
+const uint16_t CONFIG_BYTES = 80;
 const uint8_t CONFIG_SLOTS = 2;
 const uint8_t KEY_BYTES = 32;
 
@@ -16,6 +18,7 @@ struct Config {
     uint16_t period_s;
     uint16_t key_number;  // the key's keyid is <id>.<key_number>; 0: no key
     uint8_t key[KEY_BYTES];
+    Scale soil, light;
 };
 
 // What an unconfigured board starts from: everything but the id.
@@ -23,7 +26,8 @@ Config default_config();
 // Sets the id and the MAC address that goes with it: locally administered, the id's low three bytes.
 void set_id(Config *config, int32_t id);
 bool is_usable_period(uint32_t period_s);
-// True where the values can be worked with: id above 0, port above 0, period 4…65532 s in steps of 4.
+inline bool is_usable_scale(const Scale &scale) { return scale.zero != scale.full; }
+// True where the values can be worked with: id above 0, port above 0, period 4…65532 s in steps of 4, scales with a span.
 bool is_usable(const Config &config);
 // False where the record has another magic, a wrong CRC or values that cannot be used.
 bool decode_config(const uint8_t record[CONFIG_BYTES], Config *config, uint16_t *generation);

@@ -23,6 +23,8 @@ const char HEADERS[] PK_FLASH =
     "CONFigure:NETwork:SERVer=\0"
     "CONFigure:NETwork:PORT=\0"
     "CONFigure:INTerval=\0"
+    "CONFigure:CALibration:SOIL=\0"
+    "CONFigure:CALibration:LIGHT=\0"
     "CONFigure:KEY!\0"
     "CONFigure:SAVE!\0"
     "CONFigure:LOAD:DEFault!\0";

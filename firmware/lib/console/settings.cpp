@@ -22,9 +22,18 @@ bool is_address(Header header)
     return header == HEADER_ADDRESS || header == HEADER_ROUTER || header == HEADER_MASK || header == HEADER_GATEWAY;
 }
 
+Scale *scale_of(Header header, Config *config)
+{
+    if (header == HEADER_SOIL) return &config->soil;
+    return header == HEADER_LIGHT ? &config->light : 0;
+}
+
 void answer(Header header, Config *config, TextWriter &reply)
 {
-    if (is_address(header))
+    const Scale *scale = scale_of(header, config);
+    if (scale)
+        reply.number(scale->zero).put(',').number(scale->full);
+    else if (is_address(header))
         reply.address(address_of(header, config));
     else if (header == HEADER_ID)
         reply.signed_number(config->id);
@@ -38,6 +47,19 @@ Error set_address(const char *text, uint8_t *address)
     if (!parse_address(&text, parsed)) return ERROR_DATA_TYPE;
     if (*text) return ERROR_PARAMETER_NOT_ALLOWED;
     memcpy(address, parsed, sizeof parsed);
+    return ERROR_NONE;
+}
+
+Error set_scale(const char *text, Scale *scale)
+{
+    uint32_t zero, full;
+    if (!parse_number(&text, &zero)) return ERROR_DATA_TYPE;
+    if (!*text) return ERROR_MISSING_PARAMETER;
+    if (!parse_number(&text, &full)) return ERROR_DATA_TYPE;
+    if (*text) return ERROR_PARAMETER_NOT_ALLOWED;
+    const Scale given = {static_cast<uint16_t>(zero), static_cast<uint16_t>(full)};
+    if (zero > UINT16_MAX || full > UINT16_MAX || !is_usable_scale(given)) return ERROR_OUT_OF_RANGE;
+    *scale = given;
     return ERROR_NONE;
 }
 
@@ -84,6 +106,8 @@ Error configure(const Line &line, Config *config, TextWriter &reply)
     }
     if (!*line.parameters) return ERROR_MISSING_PARAMETER;
     if (line.header == HEADER_KEY) return set_key(line.parameters, config);
+    Scale *scale = scale_of(line.header, config);
+    if (scale) return set_scale(line.parameters, scale);
     if (is_address(line.header)) return set_address(line.parameters, address_of(line.header, config));
     return set_number(line.header, line.parameters, config);
 }

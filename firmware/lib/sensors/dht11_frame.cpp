@@ -14,7 +14,9 @@ Dht11Result decode_dht11(const uint8_t high_us[DHT11_BITS], Dht11Frame *frame)
     int16_t magnitude = static_cast<int16_t>((bytes[2] & 0x7F) * 10 + (bytes[3] & 0x7F) % 10);
     bool below_zero = ((bytes[2] | bytes[3]) & 0x80) != 0;  // newer parts mark frost in the tenths' top bit
     frame->temperature_tenths = static_cast<int16_t>(below_zero ? -magnitude : magnitude);
-    return DHT11_OK;
+    const bool plausible = frame->humidity_tenths <= 1000 && frame->temperature_tenths >= DHT11_COLDEST_TENTHS &&
+                           frame->temperature_tenths <= DHT11_HOTTEST_TENTHS;
+    return plausible ? DHT11_OK : DHT11_RANGE;
 }
 
 }  // namespace pk

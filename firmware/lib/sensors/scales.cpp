@@ -1,29 +1,14 @@
 #include "scales.h"
 
 namespace pk {
-namespace {
-
-const uint16_t ADC_DRY = 1023, ADC_WET = 700;
-const uint16_t COUNT_DARK = 160, COUNT_BRIGHT = 800, LIGHT_FULL = 2000;
-
-uint16_t scale(uint32_t above, uint32_t span, uint32_t full)
+uint16_t scaled(uint16_t code, const Scale &scale, uint16_t most)
 {
-    if (above >= span) return static_cast<uint16_t>(full);
-    return static_cast<uint16_t>((2 * above * full + span) / (2 * span));
-}
-
-}  // namespace
-
-uint8_t humidity_percent(uint16_t adc_code)
-{
-    if (adc_code >= ADC_DRY) return 0;
-    return static_cast<uint8_t>(scale(ADC_DRY - adc_code, ADC_DRY - ADC_WET, 100));
-}
-
-uint16_t light_level(uint16_t visible_count)
-{
-    if (visible_count <= COUNT_DARK) return 0;
-    return scale(visible_count - COUNT_DARK, COUNT_BRIGHT - COUNT_DARK, LIGHT_FULL);
+    const bool falling = scale.zero > scale.full;
+    const uint32_t span = falling ? scale.zero - scale.full : scale.full - scale.zero;
+    if (falling ? code >= scale.zero : code <= scale.zero) return 0;
+    const uint32_t above = falling ? scale.zero - code : code - scale.zero;
+    if (above >= span) return most;
+    return static_cast<uint16_t>((2 * above * most + span) / (2 * span));
 }
 
 uint16_t median(uint16_t *samples, uint8_t count)

@@ -4,8 +4,17 @@
 
 namespace pk {
 
-uint8_t humidity_percent(uint16_t adc_code);  // 1023 dry → 0, 700 wet → 100
-uint16_t light_level(uint16_t visible_count);  // 160 → 0, 800 → 2000
+// A sensor's calibration: the codes at which the scale begins and ends, in either order.
+struct Scale {
+    uint16_t zero, full;
+};
+
+const Scale SOIL_SCALE = {1023, 700}, LIGHT_SCALE = {160, 800};  // dry and wet; dark and bright
+const uint8_t HUMIDITY_FULL = 100;
+const uint16_t LIGHT_FULL = 2000;
+
+// 0 at zero and beyond, `most` at full and beyond. The two codes must differ.
+uint16_t scaled(uint16_t code, const Scale &scale, uint16_t most);
 // Sorts the samples and returns the middle one.
 uint16_t median(uint16_t *samples, uint8_t count);
 

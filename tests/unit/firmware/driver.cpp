@@ -29,6 +29,7 @@
 #include "sha256.h"
 #include "signature.h"
 #include "states.h"
+#include "stuck.h"
 #include "text.h"
 
 namespace {
@@ -196,6 +197,27 @@ std::string dht11(std::istringstream &words)
     std::ostringstream out;
     out << pk::decode_dht11(high_us.data(), &frame) << ' ' << frame.temperature_tenths << ' ' << frame.humidity_tenths;
     return out.str();
+}
+
+std::string scaled(std::istringstream &words)
+{
+    const uint16_t code = static_cast<uint16_t>(number(words));
+    pk::Scale scale;
+    scale.zero = static_cast<uint16_t>(number(words));
+    scale.full = static_cast<uint16_t>(number(words));
+    return std::to_string(pk::scaled(code, scale, static_cast<uint16_t>(number(words))));
+}
+
+// Pairs of a raw value and a tick.
+std::string stuck(std::istringstream &words)
+{
+    pk::StuckWatch watch;
+    std::string out;
+    for (std::string word; words >> word;) {
+        const uint16_t value = static_cast<uint16_t>(strtoul(word.c_str(), NULL, 10));
+        out += watch.see(value, static_cast<uint32_t>(number(words))) ? "1 " : "0 ";
+    }
+    return out;
 }
 
 std::string median(std::istringstream &words)
@@ -417,8 +439,8 @@ std::string answer_to(const std::string &line)
     if (name == "config") return config(words);
     if (name == "boot") return boot(words);
     if (name == "dht11") return dht11(words);
-    if (name == "humidity") return std::to_string(pk::humidity_percent(static_cast<uint16_t>(number(words))));
-    if (name == "light") return std::to_string(pk::light_level(static_cast<uint16_t>(number(words))));
+    if (name == "scaled") return scaled(words);
+    if (name == "stuck") return stuck(words);
     if (name == "median") return median(words);
     if (name == "request") return request(words);
     if (name == "sha256") return sha256(words);

@@ -20,7 +20,8 @@ Ask = Callable[[str], str]
 HEADERS = [
     "*IDN?", "*RST!", "*TST?", "*CLS!", "SYSTem:ERRor?", "SYSTem:ERRor:NEXT?", "READ?", "POST?", "STATus?",
     "CONFigure:DEVice:ID=", "CONFigure:NETwork:IP=", "CONFigure:NETwork:GW=", "CONFigure:NETwork:MASK=",
-    "CONFigure:NETwork:SERVer=", "CONFigure:NETwork:PORT=", "CONFigure:INTerval=", "CONFigure:KEY!",
+    "CONFigure:NETwork:SERVer=", "CONFigure:NETwork:PORT=", "CONFigure:INTerval=", "CONFigure:CALibration:SOIL=",
+    "CONFigure:CALibration:LIGHT=", "CONFigure:KEY!",
     "CONFigure:SAVE!", "CONFigure:LOAD:DEFault!",
 ]  # fmt: skip
 UNDEFINED = len(HEADERS)
@@ -110,6 +111,19 @@ def test_what_is_set_is_told_and_is_what_the_simulator_would_write(
     )
 
 
+def test_calibration_is_set_told_and_what_the_simulator_would_write(ask: Ask) -> None:
+    answers, record = configure(
+        ask,
+        "CONF:DEV:ID 7",
+        "CONF:CAL:SOIL 880, 410",
+        "CONF:CALIBRATION:LIGHT 255,901",
+        "CONF:CAL:SOIL?",
+        "CONF:CAL:LIGHT?",
+    )
+    assert answers == [(0, "")] * 3 + [(0, "880,410"), (0, "255,901")]
+    assert record == encode(BoardConfig(7, soil_codes=(880, 410), light_codes=(255, 901)))
+
+
 def test_a_key_is_taken_and_told_by_nothing(ask: Ask) -> None:
     answers, record = configure(ask, f"CONF:KEY 3,{GOLDEN_KEY.hex()}", "CONF:KEY?", f"CONF:KEY 4, {'F' * 64}")
     assert answers == [(0, ""), (-113, ""), (0, "")]
@@ -126,6 +140,8 @@ def test_a_key_is_taken_and_told_by_nothing(ask: Ask) -> None:
         ("CONF:NET:IP 1.2.3.256", -104),
         ("CONF:NET:IP 1.2.3.4.5", -104), ("CONF:NET:IP 1.2.3.4,5", -108), ("CONF:NET:PORT 0", -222),
         ("CONF:NET:PORT 65536", -222), ("CONF:INT 6", -222), ("CONF:INT 0", -222), ("CONF:INT 65536", -222),
+        ("CONF:CAL:SOIL", -109), ("CONF:CAL:SOIL 900", -109), ("CONF:CAL:SOIL 900,900", -222),
+        ("CONF:CAL:LIGHT 1,65536", -222), ("CONF:CAL:LIGHT 1,x", -104), ("CONF:CAL:LIGHT 1,2,3", -108),
         ("CONF:KEY 1", -109), ("CONF:KEY 1,00", -104), (f"CONF:KEY 1,{'0' * 63}g", -104),
         (f"CONF:KEY 0,{'0' * 64}", -222),
         (f"CONF:KEY 65536,{'0' * 64}", -222), (f"CONF:KEY 1,{'0' * 64},1", -108), (f"CONF:KEY 1,{'0' * 66}", -104),

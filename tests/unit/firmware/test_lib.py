@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import binascii
 import json
+import math
 import statistics
 from collections.abc import Callable
+from fractions import Fraction
 from ipaddress import IPv4Address
 
 import pytest
@@ -40,6 +42,8 @@ configs = st.builds(
     gateway=addresses,
     gateway_port=st.integers(1, 65535),
     period_s=st.integers(1, 16383).map(lambda ticks: 4 * ticks),
+    soil_codes=st.tuples(uint16, uint16).filter(lambda codes: codes[0] != codes[1]),
+    light_codes=st.tuples(uint16, uint16).filter(lambda codes: codes[0] != codes[1]),
 )
 
 
@@ -49,7 +53,7 @@ def test_the_record_of_the_simulator_is_read_and_written_alike(ask: Ask, config:
     assert ask(f"config {record.hex()}") == record.hex()
 
 
-@given(configs, st.integers(0, 71), st.integers(1, 255))
+@given(configs, st.integers(0, 79), st.integers(1, 255))
 def test_a_record_with_a_wrong_byte_is_refused(ask: Ask, config: BoardConfig, at: int, change: int) -> None:
     record = bytearray(encode(config))
     record[at] ^= change
@@ -63,19 +67,19 @@ def test_values_that_cannot_be_used_are_refused(
     at, length = field
     value = period if at == 34 else 0
     assume(at != 34 or period < 4 or period % 4)
-    record = bytearray(encode(config)[:70])
+    record = bytearray(encode(config)[:78])
     record[at : at + length] = value.to_bytes(length, "little")
     sealed = bytes(record) + binascii.crc_hqx(bytes(record), 0xFFFF).to_bytes(2, "little")
     assert ask(f"config {sealed.hex()}") == "refused"
 
 
 def test_an_erased_eeprom_is_refused(ask: Ask) -> None:
-    assert ask(f"config {'ff' * 72}") == "refused"
+    assert ask(f"config {'ff' * 80}") == "refused"
 
 
 def test_defaults_are_the_simulators(ask: Ask) -> None:
     ours, simulators = bytes.fromhex(ask("default_config")), encode(BoardConfig(7))
-    assert ours[16:70] == simulators[16:70]
+    assert ours[16:78] == simulators[16:78]
     assert ours[6:10] == bytes(4)
 
 
@@ -90,7 +94,7 @@ def test_of_two_records_the_later_counts_and_the_next_goes_over_the_other(
     assert ask(f"config_slots {slots[0].hex()} {slots[1].hex()}") == f"2 {int(swapped)} {next_generation}"
 
 
-@given(uint16, st.integers(0, 71), st.integers(1, 255), st.integers(0, 1))
+@given(uint16, st.integers(0, 79), st.integers(1, 255), st.integers(0, 1))
 def test_a_torn_record_is_passed_over(ask: Ask, generation: int, at: int, change: int, slot: int) -> None:
     whole, torn = encode(BoardConfig(1), generation=generation), bytearray(encode(BoardConfig(2)))
     torn[at] ^= change
@@ -100,7 +104,7 @@ def test_a_torn_record_is_passed_over(ask: Ask, generation: int, at: int, change
 
 
 def test_without_a_record_the_first_slot_is_next(ask: Ask) -> None:
-    assert ask(f"config_slots {'ff' * 72} {'ff' * 72}") == "0 0 0"
+    assert ask(f"config_slots {'ff' * 80} {'ff' * 80}") == "0 0 0"
 
 
 # ---- boot counter ------------------------------------------------------------------------------------------
@@ -136,8 +140,33 @@ def test_a_boot_number_is_never_given_out_twice(ask: Ask, cuts: list[int], noise
 
 @given(uint16)
 def test_scales_are_the_hosts(ask: Ask, code: int) -> None:
-    assert int(ask(f"humidity {code & 1023}")) == humidity_percent(code & 1023)
-    assert int(ask(f"light {code}")) == light_level(code)
+    assert int(ask(f"scaled {code & 1023} 1023 700 100")) == humidity_percent(code & 1023)
+    assert int(ask(f"scaled {code} 160 800 2000")) == light_level(code)
+
+
+@given(uint16, uint16, uint16, st.sampled_from([100, 2000]))
+def test_any_calibration_is_linear_clamped_and_rounds_half_up(
+    ask: Ask, code: int, zero: int, full: int, most: int
+) -> None:
+    assume(zero != full)
+    exact = Fraction(code - zero, full - zero) * most
+    assert int(ask(f"scaled {code} {zero} {full} {most}")) == max(0, min(most, math.floor(exact + Fraction(1, 2))))
+
+
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 15000)), min_size=1, max_size=30))
+def test_a_sensor_that_stands_still_is_told_once_a_day(ask: Ask, steps: list[tuple[int, int]]) -> None:
+    words, expected, tick = [], [], 0
+    since, before = 0, None
+    for value, gap in steps:
+        tick += gap
+        if value != before:
+            since, before = tick, value
+        told = tick - since >= 21_600
+        if told:
+            since = tick
+        words += [str(value), str(tick)]
+        expected.append(str(int(told)))
+    assert ask(f"stuck {' '.join(words)}").split() == expected
 
 
 @given(st.lists(uint16, min_size=1, max_size=15))
@@ -162,6 +191,12 @@ def test_a_dht11_frame_is_read(ask: Ask, temperature_c: int, humidity: int, data
 def test_tenths_and_frost(ask: Ask, frame: bytes, tenths: int) -> None:
     high_us = pulses(frame + bytes([sum(frame) & 0xFF]), lambda low, high: (low + high) // 2)
     assert ask(f"dht11 {high_us.hex()}").split()[:2] == ["0", str(tenths)]
+
+
+@pytest.mark.parametrize("frame", [(40, 0, 61, 0), (40, 0, 0x80 | 21, 0), (101, 0, 21, 0)])
+def test_what_no_air_can_be_is_refused(ask: Ask, frame: tuple[int, ...]) -> None:
+    high_us = pulses(bytes([*frame, sum(frame) & 0xFF]), lambda low, high: (low + high) // 2)
+    assert ask(f"dht11 {high_us.hex()}").split()[0] == "4"
 
 
 @given(st.integers(0, 50), st.integers(0, 90), st.integers(0, 39))
