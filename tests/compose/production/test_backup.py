@@ -12,6 +12,7 @@ from production_stack import ProductionStack, wait_for
 
 SERVICES = ("db", "backup", "gateway", "front")
 BOARDS = 4
+BASES = "ls /backup/*/base"
 
 
 def stored(stack: ProductionStack) -> set[str]:
@@ -163,3 +164,22 @@ def test_the_role_for_backups_writes_nothing(stack: ProductionStack) -> None:
     done = stack.compose("exec", "-T", "backup", "bash", "-c", script, check=False)
     assert "permission denied for table reading" in done.stderr
     assert "count" in done.stdout
+
+
+def test_a_backup_that_was_away_for_too_long_begins_anew(make_stack: Callable[..., ProductionStack]) -> None:
+    """PostgreSQL keeps no more log than it was told; what is written afterwards is in the backup again."""
+    stack = make_stack(WAL_KEEP="16MB")
+    stack.up("db", "backup")
+    stack.migrate()
+    stack.compose("stop", "backup")
+    lost = "SELECT wal_status FROM pg_replication_slots WHERE slot_name = 'plantkeeper_backup'"
+    for _ in range(6):
+        stack.sql("SELECT pg_logical_emit_message(false, 'test', 'x'); SELECT pg_switch_wal(); CHECKPOINT")
+    assert stack.sql(lost) == [["lost"]]
+    before = stack.compose("run", "--rm", "-T", "--no-deps", "--entrypoint", "sh", "backup", "-c", BASES).stdout.split()
+    stack.up("backup")
+    assert "beginning anew" in stack.logs("backup")
+    bases = ("exec", "-T", "backup", "sh", "-c", BASES)
+    wait_for(lambda: len(stack.compose(*bases).stdout.split()) > len(before), "a base backup after the gap")
+    stack.sql("INSERT INTO reading (device_id, measured_at) VALUES (1, now())")
+    assert "drill passed: all 1 readings are in the backup" in backup(stack, "drill").stdout
