@@ -8,7 +8,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from plantkeeper_hil import flash, power
+from plantkeeper_hil import flash, labgrid, power
 from plantkeeper_hil.board.base import Capability
 from plantkeeper_hil.board.choice import AtPort, Auto, Choice, LabgridPlace, Listed
 from plantkeeper_hil.board.errors import UnsupportedError
@@ -26,6 +26,7 @@ from plantkeeper_hil.locks import Lock
 from plantkeeper_hil.project import Project
 
 REAPPEAR_S = 10.0
+LABGRID = "labgrid:"
 
 
 def candidates(
@@ -60,10 +61,7 @@ def _candidates(choice: Choice, listed: Sequence[Entry], scan: Scan) -> list[Ent
             raise UnknownBoardError(HOW_TO_ATTACH + (f". Offline: {offline}" if offline else ""))
         return found
     if isinstance(choice, LabgridPlace):
-        raise UnsupportedError(
-            f"labgrid place {choice.place}: run the tests under labgrid and name the port that it gives "
-            "(docs/hil.md, Boards on other machines)"
-        )
+        return [Entry(choice.place, UNO, "labgrid place", port=f"{LABGRID}{choice.place}")]
     raise UnsupportedError(f"{choice} is no board at a port")
 
 
@@ -80,11 +78,13 @@ class BenchBoard:
         entry: which.
         lock: of it, held already.
         route: where its connections lead to, if it has no network of its own (`Tunnel`).
+        place: of labgrid, where it is one.
     """
 
     entry: Entry
     lock: Lock
     route: Route | None = None
+    place: labgrid.Place | None = None
 
     @classmethod
     def take(cls, found: Sequence[Entry], *, worker: int, reason: str, locks: Path | None = None) -> Self:
@@ -102,7 +102,14 @@ class BenchBoard:
         entry = found[worker]
         lock = holding.lock_of(lock_key(entry), entry.id, locks or holding.folder())
         lock.acquire(reason)
-        return cls(entry, lock)
+        if entry.port is None or not entry.port.startswith(LABGRID):
+            return cls(entry, lock)
+        try:
+            place = labgrid.acquire(entry.port.removeprefix(LABGRID))
+        except BaseException:
+            lock.release()
+            raise
+        return cls(replace(entry, port=place.port), lock, place=place)
 
     def __enter__(self) -> Self:
         return self
@@ -110,7 +117,11 @@ class BenchBoard:
     def __exit__(
         self, _type: type[BaseException] | None, _error: BaseException | None, _trace: TracebackType | None
     ) -> None:
-        self.lock.release()
+        try:
+            if self.place is not None:
+                self.place.release()
+        finally:
+            self.lock.release()
 
     @property
     def port(self) -> str:

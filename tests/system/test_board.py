@@ -71,7 +71,7 @@ def test_a_reading_goes_all_the_way(board: Board, database: DatabaseClient, back
 
 def test_after_a_reset_numbers_go_on_and_none_repeats(board: Board) -> None:
     first = board.expect(r"!delivered key=(\d+)-(\d+)", timeout_s=DEADLINE_S)
-    boot = board.reset(Reset.DTR)
+    boot = board.reset(Reset.WATCHDOG)  # which every board has
     assert int(boot.fields["boot"]) > int(first[1])
     again = board.expect(r"!delivered key=(\d+)-(\d+)", timeout_s=DEADLINE_S)
     assert (again[1], again[2]) == (boot.fields["boot"], "1")

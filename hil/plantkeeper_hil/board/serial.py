@@ -258,6 +258,10 @@ class SerialBoard(ConsoleBoard):
         port = self._serial
         if port is None:
             raise BoardGoneError(f"{self} was closed; open it again")
+        if self.port.startswith("socket://"):
+            raise UnsupportedError(
+                f"{self}: a plain socket carries no DTR line; export it as rfc2217://, or reset by *RST"
+            )
         try:
             port.dtr = False
             time.sleep(DTR_PULSE_S)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import socket
 import subprocess
 import sys
 import threading
@@ -184,3 +185,23 @@ def test_after_each_trouble_the_port_is_free_again() -> None:
         babbling.clear()
         with board_at(device) as board:
             assert board.scpi("SYST:ERR?") == '0,"No error"'
+
+
+def test_a_plain_socket_has_no_dtr_line() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            connection, _ = server.accept()
+            with connection:
+                while data := connection.recv(100):
+                    connection.sendall(answer(data))
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        port = f"socket://127.0.0.1:{server.getsockname()[1]}"
+        with SerialBoard("bench-1", port, boot_wait_s=0.1, ask_s=2.0) as board:
+            assert board.scpi("SYST:ERR?") == '0,"No error"'
+            with pytest.raises(UnsupportedError, match=r"bench-1 .*carries no DTR line"):
+                board.reset(Reset.DTR)
+        thread.join(timeout=10)
+        assert not thread.is_alive()

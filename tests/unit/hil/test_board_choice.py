@@ -78,11 +78,6 @@ def test_a_listed_board_that_is_offline_is_an_error_not_a_skip() -> None:
     assert candidates(Listed("greenhouse"), [REMOTE], list) == [REMOTE]
 
 
-def test_a_labgrid_place_is_told_how_to_be_reached() -> None:
-    with pytest.raises(UnsupportedError, match="labgrid place greenhouse"):
-        candidates(LabgridPlace("greenhouse"), [], list)
-
-
 def test_each_worker_gets_a_board_of_its_own(tmp_path: Path) -> None:
     found = [UNO_1, UNO_2]
     with (
