@@ -163,6 +163,16 @@ def firmware(session: nox.Session) -> None:
 
 
 @nox.session
+def coverage(session: nox.Session) -> None:
+    """Lines of firmware/lib that its host tests run; fails below 95 %. Figures in build/coverage/firmware-lib.json."""
+    system_packages(session, "emulator")
+    install_project(session, *TEST_TOOLS)
+    folder = "build/coverage"
+    session.run("pytest", "tests/unit/firmware", "--timeout=300", env={"PLANTKEEPER_COVERAGE_DIR": folder})
+    session.run("python", "-m", "plantkeeper_hil.firmware.coverage", folder)
+
+
+@nox.session
 def faults(session: nox.Session) -> None:
     """Break everything under load and count what became of 100 000 readings; figures in build/faults/report.json."""
     system_packages(session, "emulator")

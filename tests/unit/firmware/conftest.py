@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
@@ -12,6 +13,8 @@ import pytest
 STRICT = ["-std=c++11", "-g", "-O1", "-Wall", "-Wextra", "-Werror"]
 SANITIZERS = ["-fsanitize=address,undefined", "-fno-sanitize-recover=all"]
 
+COVERAGE_DIR = "PLANTKEEPER_COVERAGE_DIR"
+
 Ask = Callable[[str], str]
 
 
@@ -20,10 +23,15 @@ def driver_program(pytestconfig: pytest.Config, tmp_path_factory: pytest.TempPat
     compiler = next((path for name in ("c++", "g++", "clang++") if (path := shutil.which(name))), None)
     assert compiler, "no C++ compiler; on Debian: apt-get install g++"
     lib = pytestconfig.rootpath / "firmware" / "lib"
-    program = tmp_path_factory.mktemp("firmware") / "driver"
+    folder, flags = tmp_path_factory.mktemp("firmware"), SANITIZERS
+    if COVERAGE_DIR in os.environ:  # of one process, so without -n: `nox -s coverage`
+        folder, flags = pytestconfig.rootpath / os.environ[COVERAGE_DIR], ["--coverage", "-O0"]
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(parents=True)
+    program = folder / "driver"
     includes = [f"-I{folder}" for folder in sorted(lib.iterdir()) if folder.is_dir()]
     sources = [*map(str, sorted(lib.glob("*/*.cpp"))), str(Path(__file__).with_name("driver.cpp"))]
-    subprocess.run([compiler, *STRICT, *SANITIZERS, *includes, *sources, "-o", str(program)], check=True)
+    subprocess.run([compiler, *STRICT, *flags, *includes, *sources, "-o", str(program)], check=True)
     return program
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from ipaddress import IPv4Address
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from plantkeeper_sim.provision import BoardConfig, encode
@@ -164,6 +164,7 @@ def test_no_parameter_breaks_anything(ask: Ask, parameters: str) -> None:
 # ---- lines and errors -----------------------------------------------------------------------------------------
 
 
+@example([b"x" * 95, b"x" * 96], b"\n")
 @given(st.lists(st.binary(max_size=120).map(lambda b: b.replace(b"\r", b"").replace(b"\n", b"").replace(b"\0", b""))),
        st.sampled_from([b"\n", b"\r", b"\r\n"]))  # fmt: skip
 def test_lines_end_at_cr_or_lf_and_long_ones_are_told(ask: Ask, lines: list[bytes], end: bytes) -> None:
@@ -178,6 +179,7 @@ TEXTS = {
 }  # fmt: skip
 
 
+@example([*(code for code in TEXTS if code not in (0, -350)), *["pop"] * 12])
 @given(st.lists(st.sampled_from([*(code for code in TEXTS if code not in (0, -350)), "pop", "clear"]), max_size=40))
 def test_the_error_queue(ask: Ask, acts: list[int | str]) -> None:
     model: list[int] = []

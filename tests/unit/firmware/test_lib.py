@@ -11,7 +11,7 @@ from fractions import Fraction
 from ipaddress import IPv4Address
 
 import pytest
-from hypothesis import assume, given
+from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from plantkeeper_hil.readings import humidity_percent, light_level
@@ -153,7 +153,8 @@ def test_any_calibration_is_linear_clamped_and_rounds_half_up(
     assert int(ask(f"scaled {code} {zero} {full} {most}")) == max(0, min(most, math.floor(exact + Fraction(1, 2))))
 
 
-@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 15000)), min_size=1, max_size=30))
+@example([(1, 1), (1, 21_599), (1, 1), (1, 21_600)])
+@given(st.lists(st.tuples(st.integers(0, 2), st.integers(1, 30_000)), min_size=1, max_size=30))
 def test_a_sensor_that_stands_still_is_told_once_a_day(ask: Ask, steps: list[tuple[int, int]]) -> None:
     words, expected, tick = [], [], 0
     since, before = 0, None

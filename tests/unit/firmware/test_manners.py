@@ -51,9 +51,8 @@ def test_a_thousand_boards_spread_evenly(ask: Ask) -> None:
 MEANINGS = {200: 0, 400: 1, 413: 1, 422: 1, 401: 2, 403: 2, 429: 3, 503: 3}
 
 
-@given(st.integers(0, 999))
-def test_only_what_is_known_to_be_final_is_dropped(ask: Ask, status: int) -> None:
-    assert int(ask(f"meaning {status}")) == MEANINGS.get(status, 4)
+def test_only_what_is_known_to_be_final_is_dropped(ask: Ask) -> None:
+    assert [int(ask(f"meaning {status}")) for status in range(1000)] == [MEANINGS.get(s, 4) for s in range(1000)]
 
 
 # ---- states ------------------------------------------------------------------------------------------------------
