@@ -28,11 +28,12 @@ from plantkeeper_hil.stack.base import Stack
 from plantkeeper_hil.stack.clients import BackendClient, DatabaseClient
 from plantkeeper_hil.stack.compose import ComposeOptions, ComposeStack
 from plantkeeper_hil.stack.local import GATEWAY_COMMAND, LocalStack, StackOptions
+from plantkeeper_hil.stack.running import RunningStack
 from plantkeeper_sim.avr import load_elf
 from plantkeeper_sim.board import UnoBoard
 from plantkeeper_sim.provision import BoardConfig
 
-COMPOSE = "compose"  # of --hil-stack
+LOCAL, COMPOSE = "local", "compose"  # of --hil-stack
 LOOPBACK = "127.0.0.1"
 FIRST_DEVICE = 1
 NO_BOARD_STATUS = 2
@@ -121,10 +122,13 @@ def stack(
     """PostgreSQL, mock backend, gateway and forwarder, running."""
     command = pytestconfig.getoption("--hil-gateway")
     made: Stack
-    if pytestconfig.getoption("--hil-stack") == COMPOSE:
+    chosen = pytestconfig.getoption("--hil-stack")
+    if chosen == COMPOSE:
         made = ComposeStack(
             ComposeOptions(hil_project.root, log_dir=out_dir / "logs", devices=run_plan.boards + 1, say=observer.say)
         )
+    elif chosen != LOCAL:
+        made = RunningStack(chosen, hil_project.build_dir / "stack.json")
     else:
         options = StackOptions(
             log_dir=out_dir / "logs",

@@ -11,6 +11,7 @@ from plantkeeper_hil.board.choice import ACCEPTED, Simulated, from_environment
 from plantkeeper_hil.faults.reporter import REPORT, Reporter
 from plantkeeper_hil.fixtures import (
     COMPOSE,
+    LOCAL,
     backend,
     bench_board,
     board,
@@ -70,10 +71,10 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     )
     group.addoption(
         "--hil-stack",
-        choices=("local", COMPOSE),
-        default=from_environment(os.environ, "STACK", "local"),
-        help="what the stack is made of: processes of this machine (default), or containers of Docker Compose "
-        "(PLANTKEEPER_HIL_STACK)",
+        metavar="STACK",
+        default=from_environment(os.environ, "STACK", LOCAL),
+        help=f"the stack: {LOCAL}, processes of this machine (default); {COMPOSE}, containers of Docker Compose; or "
+        "the URL of the gateway of `nox -s stack` (PLANTKEEPER_HIL_STACK)",
     )
     group.addoption(
         "--hil-toolchain",
