@@ -28,9 +28,12 @@ def docker(*words: str, environment: dict[str, str] | None = None, check: bool =
     return done.stdout
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="session")
 def node() -> Iterator[str]:
-    """A swarm of this engine alone; left again unless it was there before."""
+    """A swarm of this engine alone; left again, unless it was there before, when all tests are over.
+
+    Not sooner: on leaving, an engine forgets the names of other stacks' containers as well.
+    """
     ours = docker("info", "--format", "{{.Swarm.LocalNodeState}}").strip() == "inactive"
     if ours:
         docker("swarm", "init", "--advertise-addr", "127.0.0.1")
