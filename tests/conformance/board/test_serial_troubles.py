@@ -8,6 +8,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 from pty_device import PtyDevice, Scripted
@@ -23,6 +24,7 @@ from plantkeeper_hil.board.errors import (
     UnsupportedError,
 )
 from plantkeeper_hil.board.serial import SerialBoard, open_port
+from plantkeeper_hil.firmware import BuildResult
 from plantkeeper_sim.paced.process import BoardProcess
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow]
@@ -105,6 +107,17 @@ def test_a_real_board_half_flashed(paced: BoardProcess) -> None:
     paced.half_flash()
     with pytest.raises(BoardSilentError, match="hil flash --board bench-1"):
         SerialBoard("bench-1", str(paced.port), ask_s=2.0)
+
+
+def test_the_1200_baud_touch_of_a_board_with_native_usb_that_leaves_the_bus(
+    tmp_path: Path, firmware: BuildResult
+) -> None:
+    options = ["--native-usb"]
+    with BoardProcess.start(tmp_path, firmware=firmware.elf, device_id=7, period_s=4, options=options) as process:
+        with SerialBoard("bench-1", str(process.port), find_port=lambda: str(process.port)) as board:
+            before = int(board.scpi("STAT?").split(",")[0])
+            assert int(board.reset(Reset.TOUCH_1200).fields["boot"]) == before + 1
+        assert any("1200-baud touch" in event for event in process.events)
 
 
 def test_a_board_that_nothing_can_switch(paced: BoardProcess) -> None:
