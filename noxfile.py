@@ -162,13 +162,18 @@ def firmware(session: nox.Session) -> None:
     session.run("hil", "firmware", *session.posargs)
 
 
+# the tests that run the ELF on the emulated board
+ON_BOARD = ("firmware_on_board", "journal_on_board", "console")
+
+
 @nox.session
 def coverage(session: nox.Session) -> None:
-    """Lines of firmware/lib that its host tests run; fails below 95 %. Figures in build/coverage/firmware-lib.json."""
-    system_packages(session, "emulator")
+    """Lines of the firmware that tests run, on the host and on the emulated board; fails below 95 % of either."""
+    system_packages(session, "emulator", "--perhaps", "firmware")
     install_project(session, *TEST_TOOLS)
     folder = "build/coverage"
-    session.run("pytest", "tests/unit/firmware", "--timeout=300", env={"PLANTKEEPER_COVERAGE_DIR": folder})
+    tests = ("tests/unit/firmware", *(f"tests/conformance/test_{name}.py" for name in ON_BOARD))
+    session.run("pytest", *tests, "--timeout=300", env={"PLANTKEEPER_COVERAGE_DIR": folder})
     session.run("python", "-m", "plantkeeper_hil.firmware.coverage", folder)
 
 

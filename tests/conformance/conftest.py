@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 import socket
 import threading
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ from plantkeeper_sim.avr import Firmware, load_elf
 from plantkeeper_sim.board import UnoBoard
 from plantkeeper_sim.provision import BoardConfig
 
+COVERAGE_DIR = "PLANTKEEPER_COVERAGE_DIR"
 STORED = b'HTTP/1.1 200 OK\r\nContent-Length: 20\r\nConnection: close\r\n\r\n{"message":"stored"}'
 
 
@@ -94,12 +97,28 @@ def scripted() -> Iterator[ScriptedGateway]:
     gateway.close()
 
 
+@pytest.fixture(scope="session")
+def covered(image: Firmware, pytestconfig: pytest.Config) -> Iterator[set[int]]:
+    """Addresses of instructions that ran in any test; `nox -s coverage` wants them in a file, beside their ELF."""
+    addresses: set[int] = set()
+    yield addresses
+    if COVERAGE_DIR in os.environ:
+        folder = pytestconfig.rootpath / os.environ[COVERAGE_DIR]
+        (folder / "elf.json").write_text(json.dumps(sorted(addresses)))
+        (folder / "firmware.elf").write_bytes(image.elf or b"")
+
+
 @pytest.fixture
-def new_board(image: Firmware, scripted: ScriptedGateway) -> Iterator[Callable[..., UnoBoard]]:
+def new_board(image: Firmware, scripted: ScriptedGateway, covered: set[int]) -> Iterator[Callable[..., UnoBoard]]:
     boards: list[UnoBoard] = []
 
-    def make(*, eeprom: bytes | None = None, device_id: int = 7, period_s: int = 300, seed: int = 1) -> UnoBoard:
-        board = UnoBoard(image, BoardConfig(device_id, period_s=period_s), seed=seed, patience_s=3, eeprom=eeprom)
+    def make(
+        *, eeprom: bytes | None = None, device_id: int = 7, period_s: int = 300, seed: int = 1, key: bytes = b""
+    ) -> UnoBoard:
+        config = BoardConfig(device_id, period_s=period_s, key_number=int(bool(key)), key=key or bytes(32))
+        board = UnoBoard(image, config, seed=seed, patience_s=3, eeprom=eeprom)
+        if COVERAGE_DIR in os.environ:
+            board.mcu.cover()
         board.network.map("192.0.2.10", 8080, to=scripted.address)
         boards.append(board)
         return board
@@ -107,6 +126,8 @@ def new_board(image: Firmware, scripted: ScriptedGateway) -> Iterator[Callable[.
     yield make
     for board in boards:
         board.close()
+        if COVERAGE_DIR in os.environ:
+            covered.update(board.mcu.covered)
 
 
 @pytest.fixture

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from plantkeeper_hil.firmware import BuildResult, footprint
+from plantkeeper_proxy.signature import verify
 from plantkeeper_sim.board import UnoBoard
 from plantkeeper_sim.net import Fault
 from plantkeeper_sim.parts.dht11 import Dht11Fault
@@ -485,6 +486,22 @@ def test_the_board_keeps_to_the_table_of_states(
         assert before == after or names[after] in further, (names[before], names[after])
         assert lasted_s <= deadline_s.get(names[before], lasted_s), names[before]
     assert {names[state] for state, _ in visited} >= set(names) - {"boot", "self-test", "configure"} - {"link-up"}
+
+
+# ---- signatures -------------------------------------------------------------------------------------------------
+
+
+def test_a_board_with_a_key_signs_as_the_gateway_verifies(new_board: Callable[..., UnoBoard], scripted: Any) -> None:
+    key = bytes(range(32))
+    board = new_board(key=key)
+    board.run_for(310)
+    assert len(scripted.requests) == 2
+    for request in scripted.requests:
+        head, _, body = request.partition(b"\r\n\r\n")
+        fields_of_head = dict(line.split(": ", 1) for line in head.decode().split("\r\n")[1:])
+        headers = {name.lower(): value for name, value in fields_of_head.items()}
+        assert verify("POST", "/sensor-data", headers, body, key).key_id == "7.1"
+    assert key.hex() not in "".join(line for _, line in board.lines).lower()
 
 
 # ---- calibration ------------------------------------------------------------------------------------------------

@@ -60,12 +60,13 @@ class Firmware:
         return cls(name, image, hashlib.sha256(image).hexdigest())
 
     @cached_property
-    def _lines(self) -> list[tuple[int, str]]:
+    def lines(self) -> list[tuple[int, str]]:
+        """The DWARF line table: address and `file:line` of each entry, by address; empty where there is none."""
         return sorted(_dwarf_lines(self.elf)) if self.elf is not None else []
 
     def locate(self, pc: int) -> str:
         """Source place of a byte address: `main.cpp:42 in loop()`, or as much of it as is known; else ""."""
-        line = _last_at(self._lines, pc)
+        line = _last_at(self.lines, pc)
         function = _last_at(self.functions, pc)
         return " in ".join(part for part in (line, f"{function}()" if function else "") if part)
 

@@ -190,6 +190,17 @@ class Mcu:
     def flash(self, image: bytes) -> None:
         self._flash = self._predecoded(image)
 
+    def cover(self) -> None:
+        """Remember from now on which instructions run; loading another flash forgets it."""
+        self._lib.avr_flash_cover(self._flash)
+
+    @property
+    def covered(self) -> frozenset[int]:
+        """Byte addresses of the instructions that ran since `cover`."""
+        words = self._ffi.new("uint8_t[]", FLASH_BYTES // 2)
+        self._lib.avr_flash_covered(self._flash, words)
+        return frozenset(2 * word for word, ran in enumerate(bytes(self._ffi.buffer(words))) if ran)
+
     def _predecoded(self, image: bytes) -> Any:
         flash = self._lib.avr_flash_new(image, len(image), self._flash_id)
         if flash == self._ffi.NULL:

@@ -6,7 +6,16 @@ from pathlib import Path
 
 import pytest
 
-from plantkeeper_hil.firmware.coverage import CoverageError, FileCoverage, main, merge, read, total_percent
+from plantkeeper_hil.firmware.coverage import (
+    CoverageError,
+    FileCoverage,
+    by_addresses,
+    main,
+    merge,
+    read,
+    read_elf,
+    total_percent,
+)
 
 
 def report(name: str, **counts: int) -> dict[str, object]:
@@ -25,6 +34,11 @@ def test_a_line_counts_if_any_object_ran_it() -> None:
     assert round(total_percent(files), 1) == 33.3
 
 
+def test_a_line_of_the_elf_counts_if_any_instruction_that_begins_it_ran() -> None:
+    lines = [(0, "a.cpp:1"), (2, "a.cpp:2"), (4, "core.cpp:9"), (6, "a.cpp:2"), (8, "a.cpp:3")]
+    assert by_addresses(lines, {0, 6}, {"a.cpp"}) == [FileCoverage("a.cpp", 3, (3,))]
+
+
 def test_no_lines_are_no_coverage() -> None:
     assert total_percent([]) == 0.0
 
@@ -32,5 +46,7 @@ def test_no_lines_are_no_coverage() -> None:
 def test_a_folder_without_data_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(CoverageError, match="nox -s coverage"):
         read(tmp_path)
+    with pytest.raises(CoverageError, match="nox -s coverage"):
+        read_elf(tmp_path, tmp_path)
     assert main([str(tmp_path)]) == 2
     assert str(tmp_path) in capsys.readouterr().err

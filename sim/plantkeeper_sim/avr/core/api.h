@@ -128,6 +128,11 @@ void avr_flash_free(avr_flash *flash);
 /* All 32 768 bytes; what was never written is 0xFF. */
 void avr_flash_read(const avr_flash *flash, uint8_t *bytes);
 
+/* From now on, remember which instructions run; each costs a little more the first time, and fusing is given up. */
+void avr_flash_cover(avr_flash *flash);
+/* One byte for each of the 16 384 words: 1 where an instruction ran that begins there. */
+void avr_flash_covered(const avr_flash *flash, uint8_t *words);
+
 /* Power on, with fuses and lock bits unprogrammed: whoever sets them resets again. */
 void avr_init(avr_machine *m, uint32_t clock_hz, uint32_t wdt_hz, uint64_t flash_id);
 /* Reset as from `cause`, a bit of MCUSR (PORF 1, EXTRF 2, BORF 4, WDRF 8). SRAM, EEPROM and flash stay; a machine

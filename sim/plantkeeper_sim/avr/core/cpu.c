@@ -369,6 +369,7 @@ step_from_here:
 step:
     if (left + STEPPING <= 0) goto leave;
     left -= op_cycles[op->single];
+    if (UNLIKELY(op->handler == OP_COVER)) flash->ops[op - ops].handler = op->single;
     SINGLE();
 
 #if !THREADED
@@ -381,6 +382,8 @@ again:
 
     CASE(ILLEGAL): FAULT(AVR_FAULT_ILLEGAL, OPCODE(op));
     CASE(OUTSIDE): FAULT(AVR_FAULT_PC, op - ops);
+
+    CASE(COVER): flash->ops[op - ops].handler = op->single; SINGLE();
 
     CASE(NOP): NEXT(1);
     CASE(BREAK): NEXT(1); /* without an on-chip debugger a NOP */

@@ -286,6 +286,16 @@ void avr_flash_change(struct avr_flash *flash, uint32_t page, const uint8_t byte
     decode(flash, page / 2 < known ? page / 2 : known, end / 2);
 }
 
+AVR_EXPORT void avr_flash_cover(avr_flash *flash)
+{
+    for (uint32_t at = 0; at < FLASH_WORDS; at++) flash->ops[at].handler = OP_COVER;
+}
+
+AVR_EXPORT void avr_flash_covered(const avr_flash *flash, uint8_t *words)
+{
+    for (uint32_t at = 0; at < FLASH_WORDS; at++) words[at] = flash->ops[at].handler != OP_COVER;
+}
+
 AVR_EXPORT void avr_flash_read(const avr_flash *flash, uint8_t *bytes)
 {
     memcpy(bytes, flash->image, sizeof flash->image);
