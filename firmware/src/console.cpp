@@ -17,7 +17,6 @@
 namespace console {
 namespace {
 
-const uint8_t REPLY_BYTES = 96;
 const uint8_t TEST_W5500 = 0x08;  // beside the sensors' bits, which sampler::test gives
 // SCPI's "not a number" (volume 1, section 7.2.1.5): a sensor failed
 const char NOT_A_NUMBER[] PROGMEM = "9.91E37,9.91E37,9.91E37";
@@ -28,6 +27,25 @@ pk::Config staged;
 bool is_configured;
 uint32_t boot;
 uint8_t cause;
+
+// A reply, sent as it is written, and its end where anything was: what may say an event comes before its first character.
+class Reply : public pk::TextWriter {
+public:
+    Reply() : begun_(false) {}
+    ~Reply()
+    {
+        if (begun_) put('\r').put('\n');
+    }
+
+private:
+    void write(char c)
+    {
+        begun_ = true;
+        Serial.write(static_cast<uint8_t>(c));
+    }
+
+    bool begun_;
+};
 
 void self_test(pk::TextWriter &reply)
 {
@@ -102,13 +120,9 @@ pk::Error carry_out(const pk::Line &line, pk::TextWriter &reply)
 
 void execute(const char *text)
 {
-    char buffer[REPLY_BYTES];
-    pk::TextBuffer reply(buffer, sizeof buffer);
+    Reply reply;
     const pk::Error error = carry_out(pk::parse_line(text), reply);
     if (error != pk::ERROR_NONE) errors.push(error);
-    if (!reply.length()) return;
-    reply.put('\r').put('\n');
-    Serial.write(reinterpret_cast<const uint8_t *>(reply.content()), reply.length());
 }
 
 }  // namespace
