@@ -45,7 +45,7 @@ def fingerprint(words: tuple[str, ...]) -> str:
 
 def files(*patterns: str) -> list[str]:
     """Files of the project by pattern, without those that something made."""
-    skipped = {"build", "node_modules", ".nox", ".venv", ".pio"}
+    skipped = {".git", ".nox", ".pio", ".venv", "build", "node_modules"}
     found = {path.as_posix() for pattern in patterns for path in Path().glob(pattern) if path.is_file()}
     return sorted(path for path in found if not skipped & set(Path(path).parts))
 
