@@ -1,4 +1,4 @@
-"""The gateway with a mutation: every n-th reading is answered 200 and thrown away (LOSE_EVERY; 0 loses none).
+"""The gateway with a mutation: a board's every n-th reading is answered 200 and thrown away (LOSE_EVERY; 0 loses none).
 
 Takes `serve` and `forward` as plantkeeper-proxy does. The checker must find what it loses.
 """
@@ -16,15 +16,17 @@ from plantkeeper_proxy.store import BatchStore
 LOSE_EVERY = int(os.environ["LOSE_EVERY"])
 
 
-class LossyStore(BatchStore):
-    count = 0
+def is_lost(submission: Submission) -> bool:
+    """By the sequence number in its key (boot-sequence), whatever others post."""
+    sequence = int((submission.reading.key or "0-0").split("-")[1])
+    return LOSE_EVERY > 0 and sequence > 0 and sequence % LOSE_EVERY == 0
 
+
+class LossyStore(BatchStore):
     async def store_batch(self, submissions: Sequence[Submission]) -> Sequence[Outcome | StoreError]:
         outcomes: list[Outcome | StoreError] = []
         for submission in submissions:
-            self.count += 1
-            lost = LOSE_EVERY and self.count % LOSE_EVERY == 0
-            outcomes += [Stored.NEW] if lost else await super().store_batch([submission])
+            outcomes += [Stored.NEW] if is_lost(submission) else await super().store_batch([submission])
         return outcomes
 
 
