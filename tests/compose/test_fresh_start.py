@@ -28,7 +28,8 @@ def test_command_by_command(project: Callable[..., Compose]) -> None:
     assert psql(compose, TABLES) == "0", "something migrated by itself"
 
     status = compose.attempt("run", "--rm", "db-tools", "status")
-    assert (status.returncode, status.stdout.splitlines()[0]) == (3, "schema revision: none")
+    assert status.returncode == 3
+    assert "schema revision: none" in status.stdout.splitlines()  # after what the image's build said, the first time
     migrated = compose.run("run", "--rm", "db-tools", "migrate").splitlines()
     assert migrated[-1] == "granted: plantkeeper_gateway may do what the gateway does"
     assert compose.run("run", "--rm", "db-tools", "status").splitlines()[-1] == "pending: nothing"
