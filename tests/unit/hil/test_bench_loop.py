@@ -12,7 +12,7 @@ import pytest
 
 from plantkeeper_hil.bench.loop import Memory, family, memory_of
 
-SLEEP = "import time; print('up', flush=True); time.sleep(60)"
+WAIT = "import sys; print('up', flush=True); sys.stdin.read()"
 
 
 @pytest.fixture
@@ -34,13 +34,13 @@ def start() -> Iterator[Callable[..., psutil.Process]]:
 
 def test_anothers_postgres_is_not_counted(start: Callable[..., psutil.Process], tmp_path: Path) -> None:
     (tmp_path / "postgres").symlink_to(sys.executable)
-    stranger = start(str(tmp_path / "postgres"), "-c", SLEEP, "/tmp/plantkeeper-of-somebody-else")
+    stranger = start(str(tmp_path / "postgres"), "-c", WAIT, "/tmp/plantkeeper-of-somebody-else")
     assert stranger.name() == "postgres"
     # the innermost says that it is up, so all of them are what they are to become
     shell = (
         "import subprocess, sys; subprocess.run(['sh', '-c', '\"$0\" -c \"$1\"; :', *sys.argv[1:]], stdin=sys.stdin)"
     )
-    ours = start(sys.executable, "-c", shell, sys.executable, SLEEP)
+    ours = start(sys.executable, "-c", shell, sys.executable, WAIT)
     counted = family(ours)
     assert counted[0] == ours
     assert [process.name() for process in counted[1:]] == ["sh", ours.name()]
@@ -48,7 +48,7 @@ def test_anothers_postgres_is_not_counted(start: Callable[..., psutil.Process], 
 
 
 def test_shared_pages_count_once_in_pss(start: Callable[..., psutil.Process]) -> None:
-    processes = [start(sys.executable, "-c", SLEEP) for _ in range(3)]
+    processes = [start(sys.executable, "-c", WAIT) for _ in range(3)]
     memory = memory_of(processes)
     assert memory.rss_bytes > memory.pss_bytes > 1 << 20
 
