@@ -31,7 +31,8 @@ void say_dropped(const pk::Reading &reading, const char *flash_reason, uint16_t 
     events::Line(PSTR("dropped"))
         .key(reading.boot, reading.seq)
         .named(PSTR("reason"), flash_reason)
-        .count(PSTR("status"), status);
+        .count(PSTR("status"), status)
+        .count(PSTR("drops"), counted.dropped);
 }
 
 // The oldest reading's fate after an attempt.

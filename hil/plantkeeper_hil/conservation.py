@@ -1,18 +1,18 @@
 """The conservation check: is every reading that a board took accounted for, everywhere, unchanged?
 
 Pure: five ledgers in, a verdict out. The ledgers are what each place on a reading's way says of it:
-the sensors, the board (`!taken` on serial), the wire (a POST that was answered 200), PostgreSQL, and the
-backend's journal. The law and its findings: docs/harness.md; why so: docs/decisions/0009-conservation-check.md.
+the sensors, the board (`!taken` and `!dropped` on serial), the wire (a POST that was answered 200), PostgreSQL,
+and the backend's journal. The law and its findings: docs/harness.md; why so: docs/decisions/0009-conservation-check.md.
 """
 
 from __future__ import annotations
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import Enum
 
-from plantkeeper_hil.readings import Key, Record, Sensed, Values
+from plantkeeper_hil.readings import Drop, Key, Record, Sensed, Values
 
 
 class Kind(Enum):
@@ -23,6 +23,7 @@ class Kind(Enum):
     REORDERED = "reordered"
     ALTERED = "altered"
     FOREIGN = "foreign"
+    MISREPORTED = "misreported"
 
 
 class Place(Enum):
@@ -57,8 +58,8 @@ class Ledgers:
         stored: rows of PostgreSQL in insertion order.
         delivered: requests that the backend answered with 200, in order of arrival.
         sensed: what the sensors had, by device and key; None for a real board, whose sensors cannot be asked.
-        dropped: readings that a board itself gave up, with the reason that it named. They are lost like any other:
-            the board had taken them; the finding tells the reason.
+        dropped: what boards said that they gave up, in order per device. Such a reading is accounted for if nobody
+            behind the board has it and the board's count of them agrees.
     """
 
     taken: Sequence[Record]
@@ -66,21 +67,26 @@ class Ledgers:
     stored: Sequence[Record]
     delivered: Sequence[Record]
     sensed: Mapping[tuple[int, Key], Sensed] | None = None
-    dropped: Mapping[tuple[int, Key], str] = field(default_factory=dict)
+    dropped: Sequence[Drop] = ()
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """Counts of readings and every breach found."""
+    """Counts of readings and every breach found.
+
+    Args:
+        dropped: readings that the board itself gave up, by name: not delivered, and accounted for.
+    """
 
     taken: int
     stored: int
     delivered: int
     findings: tuple[Finding, ...]
+    dropped: tuple[Drop, ...] = ()
 
     @property
     def conserved(self) -> bool:
-        """True where no reading was lost, duplicated, reordered, altered or invented."""
+        """True where each reading was delivered once, in order and unaltered, or dropped by its board, by name."""
         return not self.findings
 
     def count(self, kind: Kind) -> int:
@@ -106,19 +112,22 @@ def check(ledgers: Ledgers, *, repeats_allowed: bool = False) -> Verdict:
         Place.DATABASE: ledgers.stored,
         Place.BACKEND: ledgers.delivered,
     }
+    accounted, misreported = _drops(places, ledgers.dropped)
     findings = [
-        *_lost(places, ledgers.dropped),
+        *_lost(places, accounted),
         *_foreign(places),
         *_duplicated(places, repeats_allowed=repeats_allowed),
         *_reordered(places),
         *_altered(places),
         *_unlike_sensors(ledgers.taken, ledgers.sensed),
+        *misreported,
     ]
     return Verdict(
         taken=len(_names(ledgers.taken)),
         stored=len(_names(ledgers.stored)),
         delivered=len(_names(ledgers.delivered)),
         findings=tuple(findings),
+        dropped=tuple(accounted.values()),
     )
 
 
@@ -130,16 +139,53 @@ def _names(records: Iterable[Record]) -> set[tuple[int, Key]]:
     return {_name(record) for record in records}
 
 
-def _lost(places: Mapping[Place, Sequence[Record]], dropped: Mapping[tuple[int, Key], str]) -> Iterable[Finding]:
+def _drops(
+    places: Mapping[Place, Sequence[Record]], said: Sequence[Drop]
+) -> tuple[dict[tuple[int, Key], Drop], list[Finding]]:
+    """Boards' own words held against what the places have: the drops that are accounted for, and what is wrong."""
     seen = {place: _names(records) for place, records in places.items()}
-    for name in sorted(seen[Place.BOARD]):
+    first_boots = _first_boots(places[Place.BOARD], said)
+    counts: dict[tuple[int, int], int] = {}
+    accounted: dict[tuple[int, Key], Drop] = {}
+    findings = []
+    for drop in said:
+        name, start = (drop.device_id, drop.key), (drop.device_id, drop.boot)
+        arrived = [place.value for place in Place if place is not Place.BOARD and name in seen[place]]
+        wrong = []
+        if drop.number != counts.get(start, 0) + 1:
+            wrong.append(f"number {drop.number} since boot {drop.boot}, after number {counts.get(start, 0)}")
+        counts[start] = drop.number
+        if name in accounted:
+            wrong.append("for the second time")
+        elif arrived:
+            wrong.append(f"all the same {', '.join(arrived)}")
+        elif name in seen[Place.BOARD]:
+            accounted[name] = drop
+        elif drop.key.boot >= first_boots[drop.device_id]:  # earlier ones waited from before the run
+            wrong.append("no board took it")
+        findings += [
+            Finding(Kind.MISREPORTED, *name, f"the board said that it dropped it ({drop.reason}), {objection}")
+            for objection in wrong
+        ]
+    return accounted, findings
+
+
+def _first_boots(taken: Iterable[Record], said: Iterable[Drop]) -> dict[int, int]:
+    """The first start of each device that the ledgers know of."""
+    first: dict[int, int] = {}
+    for device_id, boot in [*((r.device_id, r.key.boot) for r in taken), *((d.device_id, d.boot) for d in said)]:
+        first[device_id] = min(boot, first.get(device_id, boot))
+    return first
+
+
+def _lost(places: Mapping[Place, Sequence[Record]], accounted: Mapping[tuple[int, Key], Drop]) -> Iterable[Finding]:
+    seen = {place: _names(records) for place, records in places.items()}
+    for name in sorted(seen[Place.BOARD] - accounted.keys()):
         missing = [place for place in Place if name not in seen[place]]
         if not missing:
             continue
         last_seen = [place for place in Place if name in seen[place]][-1]
         detail = f"last seen: {last_seen.value}; not {', not '.join(place.value for place in missing)}"
-        if name in dropped:
-            detail += f"; the board said that it dropped it: {dropped[name]}"
         yield Finding(Kind.LOST, *name, detail)
 
 

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from plantkeeper_hil.errors import HilError
-from plantkeeper_hil.readings import Key, Record, Values
+from plantkeeper_hil.readings import Drop, Key, Record, Values
+from plantkeeper_sim.events import Event
 
 
 class LedgerError(HilError):
@@ -46,6 +47,33 @@ def taken_record(device_id: int, fields: Mapping[str, str]) -> Record:
             f"device {device_id}: the event !taken with {dict(fields)} is not a reading: {error}; "
             "expected key, temperature, humidity and light"
         ) from error
+
+
+def drops(device_id: int, events: Iterable[Event]) -> list[Drop]:
+    """What a board said that it gave up, by its `!dropped` lines.
+
+    Args:
+        events: of the board, in order, from a `!boot` on.
+
+    Raises:
+        LedgerError: a line names no reading, no reason or no count, or no start came before it.
+    """
+    boot, found = None, []
+    for event in events:
+        try:
+            if event.name == "boot":
+                boot = int(event.fields["boot"])
+            elif event.name == "dropped":
+                if boot is None:
+                    raise ValueError("no !boot before it")
+                key, number = Key.parse(event.fields["key"]), int(event.fields["drops"])
+                found.append(Drop(device_id, key, event.fields["reason"], boot, number))
+        except (KeyError, ValueError) as error:
+            raise LedgerError(
+                f"device {device_id}: the event !{event.name} with {dict(event.fields)} cannot be read: {error!r}; "
+                "expected !boot with boot, !dropped with key, reason and drops"
+            ) from error
+    return found
 
 
 def parse_post(request: bytes, answer: bytes, sent_monotonic_s: float) -> Post:

@@ -64,6 +64,23 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Drop:
+    """A board's own word that it gave up a reading.
+
+    Args:
+        reason: that the board named.
+        boot: the start in which it gave it up, which may be later than the one in which it took it.
+        number: the board's count of such readings since that start, from 1.
+    """
+
+    device_id: int
+    key: Key
+    reason: str
+    boot: int
+    number: int
+
+
+@dataclass(frozen=True)
 class Sensed:
     """What the sensors gave to the firmware for one reading, raw.
 

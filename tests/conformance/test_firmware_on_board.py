@@ -155,7 +155,7 @@ def test_all_sensors_failing_are_all_named(board: UnoBoard) -> None:
 def test_a_final_refusal_drops_the_reading_by_name(board: UnoBoard, scripted: Any, status: int) -> None:
     scripted.answers = [answer(status), STORED]
     board.run_for(310)
-    assert fields(board, "dropped") == [{"key": "1-1", "reason": "refused", "status": str(status)}]
+    assert fields(board, "dropped") == [{"key": "1-1", "reason": "refused", "status": str(status), "drops": "1"}]
     assert [e["key"] for e in fields(board, "delivered")] == ["1-2"]
 
 
@@ -265,7 +265,8 @@ def test_a_full_journal_drops_the_oldest_by_name(new_board: Callable[..., UnoBoa
     board.w5500.link_up = False
     board.run_for(60 * 40 + 10)
     assert [e["key"] for e in fields(board, "taken")] == [f"1-{n}" for n in range(1, 42)]
-    assert fields(board, "dropped") == [{"key": f"1-{n}", "reason": "full", "status": "0"} for n in (1, 2)]
+    told = [{"key": f"1-{n}", "reason": "full", "status": "0", "drops": str(n)} for n in (1, 2)]
+    assert fields(board, "dropped") == told
     board.w5500.link_up = True
     board.run_for(60)
     assert [e["key"] for e in fields(board, "delivered")] == [f"1-{n}" for n in range(3, 43)]

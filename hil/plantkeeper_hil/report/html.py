@@ -5,14 +5,14 @@ One file with plotly's script inside, so that it opens from disk without a netwo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from html import escape
 from typing import NamedTuple
 
 import plotly.graph_objects as go
 from plotly.subplots import make_subplots
 
-from plantkeeper_hil.report.model import DeviceLine, Point, RunReport, Truth, summary
+from plantkeeper_hil.report.model import DeviceLine, Point, RunReport, Truth, conclusion, summary
 
 SECONDS_PER_HOUR = 3600
 COLOURS = ("#2b7a4b", "#b5542b", "#3a5fa8", "#8a4fa3", "#a08a1c", "#2a8a93")
@@ -69,7 +69,8 @@ def tick_h(hours: float) -> float:
 def _add_device(figure: go.Figure, device: DeviceLine, colour: str) -> None:
     name = f"device {device.device_id}"
     delivered = [point for point in device.points if point.delivered]
-    undelivered = [point for point in device.points if not point.delivered]
+    dropped = [point for point in device.points if not point.delivered and point.dropped]
+    undelivered = [point for point in device.points if not point.delivered and not point.dropped]
     for row, quantity in enumerate(QUANTITIES, start=1):
         if device.truth:
             figure.add_trace(_truth_line(device.truth, quantity, colour, name), row=row, col=1)
@@ -78,12 +79,12 @@ def _add_device(figure: go.Figure, device: DeviceLine, colour: str) -> None:
             row=row,
             col=1,
         )
-        if undelivered:
-            figure.add_trace(
-                _markers(undelivered, quantity, "#d00000", f"{name}: not delivered", "x", show_legend=row == 1),
-                row=row,
-                col=1,
-            )
+        for points, shade, label, symbol in (
+            (dropped, "#c77700", f"{name}: dropped by the board itself, named", "diamond-open"),
+            (undelivered, "#d00000", f"{name}: not delivered", "x"),
+        ):
+            if points:
+                figure.add_trace(_markers(points, quantity, shade, label, symbol, show_legend=row == 1), row=row, col=1)
     figure.add_trace(
         go.Scatter(
             x=[point.virtual_s / SECONDS_PER_HOUR for point in delivered],
@@ -148,13 +149,12 @@ def _markers(
 
 
 def _verdict(report: RunReport) -> str:
-    if report.verdict.conserved:
-        return '<p class="good">Conserved: every reading is accounted for.</p>'
-    return f'<p class="bad">Not conserved: {len(report.verdict.findings)} finding(s).</p>'
+    grade = "good" if report.verdict.conserved else "bad"
+    return f'<p class="{grade}">{escape(conclusion(report.verdict))}</p>'
 
 
 def _rows(report: RunReport) -> str:
-    facts = {name: value for name, value in summary(report).items() if name != "findings"}
+    facts = {name: value for name, value in summary(report).items() if not isinstance(value, list)}
     return "".join(
         f"<div><dt>{escape(name.replace('_', ' '))}</dt><dd>{escape(str(value))}</dd></div>"
         for name, value in facts.items()
@@ -162,10 +162,13 @@ def _rows(report: RunReport) -> str:
 
 
 def _findings(report: RunReport) -> str:
-    if report.verdict.conserved:
-        return ""
-    items = "".join(f"<li>{escape(str(finding))}</li>" for finding in report.verdict.findings)
-    return f"<h2>Findings</h2><ol>{items}</ol>"
+    dropped = [f"device {drop.device_id} reading {drop.key}: {drop.reason}" for drop in report.verdict.dropped]
+    return _list("Findings", map(str, report.verdict.findings)) + _list("Dropped by the board itself", dropped)
+
+
+def _list(title: str, lines: Iterable[str]) -> str:
+    items = "".join(f"<li>{escape(line)}</li>" for line in lines)
+    return f"<h2>{title}</h2><ol>{items}</ol>" if items else ""
 
 
 PAGE = """<!doctype html>

@@ -26,6 +26,7 @@ class Point:
     Args:
         virtual_s: board time at which the reading was taken.
         latency_s: wall-clock time to the backend; None where it was not delivered.
+        dropped: why the board itself gave it up; None where it did not.
     """
 
     virtual_s: float
@@ -35,6 +36,7 @@ class Point:
     light: float | None
     air_humidity_percent: float | None
     latency_s: float | None
+    dropped: str | None = None
 
     @property
     def delivered(self) -> bool:
@@ -80,8 +82,16 @@ class RunReport:
     devices: Sequence[DeviceLine]
 
 
+def conclusion(verdict: Verdict) -> str:
+    """The verdict in a line."""
+    if not verdict.conserved:
+        return f"NOT conserved: {len(verdict.findings)} finding(s)"
+    named = f"; {len(verdict.dropped)} dropped by the board itself, named" if verdict.dropped else ""
+    return f"conserved: every reading is accounted for{named}"
+
+
 def summary(report: RunReport) -> dict[str, object]:
-    """The run as `report.json` has it: flat counts first, findings last."""
+    """The run as `report.json` has it: flat counts first, then the readings that boards gave up, findings last."""
     verdict = report.verdict
     return {
         "readings_expected": report.readings_expected,
@@ -89,11 +99,13 @@ def summary(report: RunReport) -> dict[str, object]:
         "readings_skipped": report.readings_skipped,
         "readings_stored": verdict.stored,
         "readings_delivered": verdict.delivered,
+        "readings_dropped_by_board": len(verdict.dropped),
         "readings_lost": verdict.count(Kind.LOST),
         "readings_duplicated": verdict.count(Kind.DUPLICATED),
         "readings_reordered": verdict.count(Kind.REORDERED),
         "readings_altered": verdict.count(Kind.ALTERED),
         "readings_foreign": verdict.count(Kind.FOREIGN),
+        "readings_misreported": verdict.count(Kind.MISREPORTED),
         "conserved": verdict.conserved,
         "seed": report.seed,
         "hours": report.hours,
@@ -103,6 +115,10 @@ def summary(report: RunReport) -> dict[str, object]:
         "latency_p50_ms": None if report.latency is None else round(report.latency.p50_ms, 3),
         "latency_p99_ms": None if report.latency is None else round(report.latency.p99_ms, 3),
         **{f"firmware_{name}": value for name, value in asdict(report.firmware).items()},
+        "dropped_by_board": [
+            {"device_id": drop.device_id, "key": str(drop.key), "reason": drop.reason, "boot": drop.boot}
+            for drop in verdict.dropped
+        ],
         "findings": [
             {
                 "kind": finding.kind.value,

@@ -7,7 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from plantkeeper_hil.conservation import Kind
-from plantkeeper_hil.report.model import RunReport
+from plantkeeper_hil.report.model import RunReport, conclusion
 
 FINDINGS_SHOWN = 20
 
@@ -15,13 +15,15 @@ FINDINGS_SHOWN = 20
 def render(report: RunReport) -> Group:
     """Counts, times and latency as a table, then the findings by name (the first of them)."""
     verdict = report.verdict
+    expected = verdict.taken - len(verdict.dropped)
     table = Table(title=f"{report.boards} board(s), seed {report.seed}", title_justify="left")
     table.add_column("readings")
     table.add_column("count", justify="right")
     for name, count, good in (
         ("taken", verdict.taken, True),
-        ("stored", verdict.stored, verdict.stored == verdict.taken),
-        ("delivered", verdict.delivered, verdict.delivered == verdict.taken),
+        ("stored", verdict.stored, verdict.stored == expected),
+        ("delivered", verdict.delivered, verdict.delivered == expected),
+        ("dropped by the board, named", len(verdict.dropped), True),
         *((kind.value, verdict.count(kind), verdict.count(kind) == 0) for kind in Kind),
     ):
         table.add_row(name, Text(str(count), style="" if good else "bold red"))
@@ -40,12 +42,7 @@ def render(report: RunReport) -> Group:
     hidden = len(verdict.findings) - FINDINGS_SHOWN
     if hidden > 0:
         findings.append(Text(f"… and {hidden} more in report.json", style="red"))
-    conclusion = (
-        Text("conserved: every reading is accounted for", style="green")
-        if verdict.conserved
-        else Text("NOT conserved", style="bold red")
-    )
-    return Group(table, *findings, conclusion)
+    return Group(table, *findings, Text(conclusion(verdict), style="green" if verdict.conserved else "bold red"))
 
 
 def print_table(report: RunReport, console: Console) -> None:

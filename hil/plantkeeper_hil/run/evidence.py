@@ -10,7 +10,7 @@ from typing import Any, Protocol
 from plantkeeper_hil import ledgers
 from plantkeeper_hil.conservation import Ledgers, Verdict, check
 from plantkeeper_hil.ledgers import Post
-from plantkeeper_hil.readings import Key, Record, Sensed
+from plantkeeper_hil.readings import Drop, Key, Record, Sensed
 from plantkeeper_hil.report.model import DeviceLine, Point, Truth
 from plantkeeper_hil.run.story import Incident
 from plantkeeper_sim.board import UnoBoard
@@ -75,14 +75,11 @@ def was_sent(exchange: Exchange) -> bool:
 def ledgers_of(evidence: Evidence) -> Ledgers:
     """The ledgers for the conservation check."""
     taken: list[Record] = []
-    dropped: dict[Name, str] = {}
+    dropped: list[Drop] = []
     for board in evidence.boards:
         device_id = board.config.device_id
-        for event in board.events:
-            if event.name == "taken":
-                taken.append(ledgers.taken_record(device_id, event.fields))
-            elif event.name == "dropped":
-                dropped[(device_id, Key.parse(event.fields["key"]))] = event.fields["reason"]
+        taken += [ledgers.taken_record(device_id, event.fields) for event in board.events if event.name == "taken"]
+        dropped += ledgers.drops(device_id, board.events)
     return Ledgers(
         taken=taken,
         acknowledged=[post.record for post in evidence.posts if post.status == 200],
@@ -120,6 +117,7 @@ def device_line(board: UnoBoard, latency_s: Mapping[Name, float], story: Sequenc
     """A board's readings over virtual time, and the truth that they sampled."""
     device_id, clock_hz = board.config.device_id, board.mcu.clock_hz
     frames = board.dht11.history
+    reasons = dropped_reasons(board)
     points = []
     for event in board.events_named("taken"):
         record = ledgers.taken_record(device_id, event.fields)
@@ -133,6 +131,7 @@ def device_line(board: UnoBoard, latency_s: Mapping[Name, float], story: Sequenc
                 light=record.values.light,
                 air_humidity_percent=frames[frame].humidity_percent if frame >= 0 else None,
                 latency_s=latency_s.get((device_id, record.key)),
+                dropped=reasons.get(record.key),
             )
         )
     steps = int(board.mcu.time_s // TRUTH_STEP_S) + 1
@@ -141,6 +140,11 @@ def device_line(board: UnoBoard, latency_s: Mapping[Name, float], story: Sequenc
     waterings = [(t_s, "watered") for t_s in board.plant.waterings_s(board.mcu.time_s)]
     incidents = [(incident.at_s, incident.text) for incident in story]
     return DeviceLine(device_id, points, truth, sorted([*notable, *waterings, *incidents]))
+
+
+def dropped_reasons(board: Lived) -> dict[Key, str]:
+    """Why the board gave up readings, by reading."""
+    return {drop.key: drop.reason for drop in ledgers.drops(board.config.device_id, board.events)}
 
 
 def notable_events(board: Lived, clock_hz: int) -> list[tuple[float, str]]:

@@ -16,7 +16,15 @@ from plantkeeper_hil.ledgers import Post
 from plantkeeper_hil.readings import Key, Record
 from plantkeeper_hil.report.model import DeviceLine, Point, RunReport
 from plantkeeper_hil.run.day import DayResult, firmware_facts, wait_delivered
-from plantkeeper_hil.run.evidence import Evidence, Name, judge, latencies_s, notable_events, skipped_readings
+from plantkeeper_hil.run.evidence import (
+    Evidence,
+    Name,
+    dropped_reasons,
+    judge,
+    latencies_s,
+    notable_events,
+    skipped_readings,
+)
 from plantkeeper_hil.run.plan import RunPlan
 from plantkeeper_hil.stack.base import Stack
 from plantkeeper_sim.events import Event
@@ -143,7 +151,7 @@ def _posts(board: LivedBoard) -> list[Post]:
 
 def _line(board: LivedBoard, latency_s: Mapping[Name, float]) -> DeviceLine:
     device_id, start_s = board.config.device_id, board.events[0].cycles / CLOCK_HZ
-    points = []
+    reasons, points = dropped_reasons(board), []
     for event in board.events:
         if event.name == "taken":
             record = ledgers.taken_record(device_id, event.fields)
@@ -156,6 +164,7 @@ def _line(board: LivedBoard, latency_s: Mapping[Name, float]) -> DeviceLine:
                     light=record.values.light,
                     air_humidity_percent=None,
                     latency_s=latency_s.get((device_id, record.key)),
+                    dropped=reasons.get(record.key),
                 )
             )
     notable = [(t_s - start_s, said) for t_s, said in notable_events(board, CLOCK_HZ)]

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from plantkeeper_hil.conservation import Kind
+from plantkeeper_hil.conservation import Kind, check
 from plantkeeper_hil.firmware import BuildResult
 from plantkeeper_hil.project import Project
 from plantkeeper_hil.report import files
+from plantkeeper_hil.report.model import conclusion
 from plantkeeper_hil.run import story
 from plantkeeper_hil.run.day import DayResult, run_day
+from plantkeeper_hil.run.evidence import ledgers_of
 from plantkeeper_hil.run.plan import RunPlan
 from plantkeeper_hil.stack.local import LocalStack, StackOptions
 from plantkeeper_sim.board import UnoBoard
@@ -52,15 +55,21 @@ def within(board: UnoBoard, name: str, windows_h: list[tuple[float, float]], *, 
 
 
 def test_every_reading_was_delivered_or_named_as_dropped(month: DayResult, board: UnoBoard) -> None:
-    dropped = {event.fields["key"] for event in board.events_named("dropped")}
-    lost = month.report.verdict.of_kind(Kind.LOST)
-    assert {str(finding.key) for finding in lost} == dropped
-    assert all("the board said that it dropped it: full" in finding.detail for finding in lost)
-    assert 0 < len(dropped) < 60
-    others = [str(finding) for finding in month.report.verdict.findings if finding.kind is not Kind.LOST]
-    assert others == [], f"seed {SEED}"
     verdict = month.report.verdict
-    assert verdict.delivered == verdict.stored == verdict.taken - len(dropped)
+    assert list(map(str, verdict.findings)) == [], f"seed {SEED}"
+    assert conclusion(verdict).startswith("conserved: ")
+    assert [str(drop.key) for drop in verdict.dropped] == [e.fields["key"] for e in board.events_named("dropped")]
+    assert {drop.reason for drop in verdict.dropped} == {"full"}
+    assert 0 < len(verdict.dropped) < 60
+    assert verdict.delivered == verdict.stored == verdict.taken - len(verdict.dropped)
+
+
+def test_without_one_of_the_boards_lines_the_month_is_not_conserved(month: DayResult) -> None:
+    ledgers = ledgers_of(month.evidence)
+    for unnamed in ledgers.dropped:
+        silent = replace(ledgers, dropped=[drop for drop in ledgers.dropped if drop is not unnamed])
+        found = check(silent, repeats_allowed=True)
+        assert [finding.key for finding in found.of_kind(Kind.LOST)] == [unnamed.key]
 
 
 def test_a_reading_was_taken_every_period_but_while_the_sensor_was_dead(month: DayResult, board: UnoBoard) -> None:
@@ -95,5 +104,6 @@ def test_the_report_has_it_on_one_time_line(month: DayResult, hil_project: Proje
     assert texts.count("power cut") == POWER_CUTS
     assert texts.count("network down") == texts.count("network up") == 2
     page = (hil_project.build_dir / "month" / files.PAGE).read_text()
+    assert f"{len(month.report.verdict.dropped)} dropped by the board itself, named" in page
     for text in ("power cut", "network down", "gateway stopped", "DHT11 dead", "DHT11 back"):
         assert text in page

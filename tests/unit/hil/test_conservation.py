@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plantkeeper_hil.conservation import Kind, Ledgers, check
-from plantkeeper_hil.readings import Key, Record, Sensed, Values, humidity_percent, light_level
+from plantkeeper_hil.readings import Drop, Key, Record, Sensed, Values, humidity_percent, light_level
 
 PLACES = ("taken", "acknowledged", "stored", "delivered")
 
@@ -97,6 +97,100 @@ def test_record_that_no_board_took_is_named_as_foreign(ledgers: Ledgers, place: 
     assert [(f.kind, f.device_id) for f in verdict.findings] == [(Kind.FOREIGN, 99)]
 
 
+# ---- what boards say that they gave up --------------------------------------------------------------------------
+
+
+@st.composite
+def ledgers_with_drops(draw: st.DrawFn) -> Ledgers:
+    """Perfect ledgers of boards that gave up some readings, and named each: in its own start, or in a later one."""
+    ledgers = draw(perfect_ledgers())
+    given_up = draw(st.lists(st.sampled_from(list(ledgers.taken)), min_size=1, unique=True))
+    last_boot = {r.device_id: r.key.boot for r in sorted(ledgers.taken, key=lambda r: r.key)}
+    reasons = st.sampled_from(["full", "refused", "storage"])
+    drops: list[Drop] = []
+    for record in sorted(given_up, key=lambda r: (r.device_id, r.key)):
+        boot = draw(st.integers(record.key.boot, last_boot[record.device_id]))
+        before = [drop for drop in drops if (drop.device_id, drop.boot) == (record.device_id, boot)]
+        drops.append(Drop(record.device_id, record.key, draw(reasons), boot, len(before) + 1))
+    kept = [record for record in ledgers.taken if record not in given_up]
+    return replace(ledgers, acknowledged=kept, stored=kept, delivered=kept, dropped=drops)
+
+
+def named(ledgers: Ledgers) -> set[tuple[int, Key]]:
+    return {(drop.device_id, drop.key) for drop in ledgers.dropped}
+
+
+@given(ledgers_with_drops())
+def test_drops_that_the_board_named_are_accounted_for(ledgers: Ledgers) -> None:
+    verdict = check(ledgers)
+    assert verdict.conserved, verdict.findings
+    assert {(drop.device_id, drop.key) for drop in verdict.dropped} == named(ledgers)
+    assert verdict.taken - len(verdict.dropped) == verdict.stored == verdict.delivered
+
+
+@given(ledgers_with_drops(), st.data())
+def test_a_drop_that_the_board_does_not_name_is_lost(ledgers: Ledgers, data: st.DataObject) -> None:
+    unnamed = data.draw(st.sampled_from(list(ledgers.dropped)))
+    rest = [drop for drop in ledgers.dropped if drop != unnamed]
+    verdict = check(replace(ledgers, dropped=rest))
+    assert [(f.device_id, f.key) for f in verdict.of_kind(Kind.LOST)] == [(unnamed.device_id, unnamed.key)]
+    later = [
+        d for d in rest if (d.device_id, d.boot) == (unnamed.device_id, unnamed.boot) and d.number > unnamed.number
+    ]
+    assert [f.key for f in verdict.of_kind(Kind.MISREPORTED)] == [drop.key for drop in later[:1]]  # the gap shows once
+
+
+@given(ledgers_with_drops(), st.data())
+def test_a_named_drop_that_arrived_all_the_same_is_misreported(ledgers: Ledgers, data: st.DataObject) -> None:
+    drop = data.draw(st.sampled_from(list(ledgers.dropped)))
+    places = data.draw(st.sets(st.sampled_from(PLACES[1:]), min_size=1))
+    for place in places:
+        kept = [
+            r
+            for r in ledgers.taken
+            if r in getattr(ledgers, place) or (r.device_id, r.key) == (drop.device_id, drop.key)
+        ]
+        ledgers = with_place(ledgers, place, kept)
+    verdict = check(ledgers)
+    assert [(f.device_id, f.key) for f in verdict.of_kind(Kind.MISREPORTED)] == [(drop.device_id, drop.key)]
+    assert drop not in verdict.dropped
+    assert verdict.count(Kind.LOST) == (len(places) < len(PLACES[1:]))  # and it is nobody's drop where it got stuck
+
+
+@given(ledgers_with_drops(), st.data(), st.integers(0, 9))
+def test_a_count_that_disagrees_is_misreported(ledgers: Ledgers, data: st.DataObject, number: int) -> None:
+    drops = list(ledgers.dropped)
+    at = data.draw(st.integers(0, len(drops) - 1))
+    if number == drops[at].number:
+        return
+    drops[at] = replace(drops[at], number=number)
+    found = check(replace(ledgers, dropped=drops)).of_kind(Kind.MISREPORTED)
+    assert (drops[at].device_id, drops[at].key) in [(f.device_id, f.key) for f in found]
+
+
+@given(ledgers_with_drops(), st.data())
+def test_a_drop_named_twice_is_misreported(ledgers: Ledgers, data: st.DataObject) -> None:
+    last = max(ledgers.dropped, key=lambda drop: (drop.boot, drop.number))
+    again = replace(last, number=last.number + 1)
+    verdict = check(replace(ledgers, dropped=[*ledgers.dropped, again]))
+    assert [(f.kind, f.key) for f in verdict.findings] == [(Kind.MISREPORTED, last.key)]
+    assert len(verdict.dropped) == len(ledgers.dropped)
+
+
+@given(ledgers_with_drops())
+def test_a_drop_of_what_no_board_took_is_misreported(ledgers: Ledgers) -> None:
+    stranger = Drop(99, Key(1, 1), "full", boot=1, number=1)
+    verdict = check(replace(ledgers, dropped=[*ledgers.dropped, stranger]))
+    assert [(f.kind, f.device_id) for f in verdict.findings] == [(Kind.MISREPORTED, 99)]
+
+
+def test_a_drop_of_a_reading_from_before_the_run_is_none_of_it() -> None:
+    one = [Record(1, Key(5, 1), Values(20.0, 50, 1000))]
+    verdict = check(Ledgers(one, one, one, one, dropped=[Drop(1, Key(4, 9), "refused", boot=5, number=1)]))
+    assert verdict.conserved
+    assert verdict.dropped == ()
+
+
 def reading(seq: int) -> Record:
     return Record(1, Key(1, seq), Values(20.0, 50, 1000))
 
@@ -110,10 +204,13 @@ def test_message_names_device_key_and_last_place() -> None:
     )
 
 
-def test_reading_dropped_by_the_board_is_lost_with_its_reason() -> None:
-    (finding,) = check(Ledgers([reading(1)], [], [], [], dropped={(1, Key(1, 1)): "full"})).findings
-    assert finding.kind is Kind.LOST
-    assert finding.detail.endswith("the board said that it dropped it: full")
+def test_message_tells_what_the_board_said_and_what_is_so() -> None:
+    one = [reading(1)]
+    (finding,) = check(Ledgers(one, [], one, one, dropped=[Drop(1, Key(1, 1), "full", boot=1, number=1)])).findings[1:]
+    assert str(finding) == (
+        "device 1 reading 1-1 misreported: the board said that it dropped it (full), "
+        "all the same stored in PostgreSQL, delivered to the backend"
+    )
 
 
 def test_repeat_straight_after_itself_has_no_effect_and_is_allowed_under_faults_only() -> None:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,13 +17,14 @@ from plantkeeper_hil.conservation import Finding, Kind, Verdict
 from plantkeeper_hil.errors import UsageError
 from plantkeeper_hil.latency import Latency, summarise
 from plantkeeper_hil.ledgers import LedgerError
-from plantkeeper_hil.readings import Key, Record, Values
+from plantkeeper_hil.readings import Drop, Key, Record, Values
 from plantkeeper_hil.report import html
 from plantkeeper_hil.report.html import what_happened
-from plantkeeper_hil.report.model import DeviceLine, FirmwareFacts, Point, RunReport, Truth, summary
+from plantkeeper_hil.report.model import DeviceLine, FirmwareFacts, Point, RunReport, Truth, conclusion, summary
 from plantkeeper_hil.report.table import render
 from plantkeeper_hil.run.evidence import count_bursts
 from plantkeeper_hil.run.plan import RunPlan, readings_expected
+from plantkeeper_sim.events import Event
 
 # ---- plans -----------------------------------------------------------------------------------------------------
 
@@ -120,6 +123,35 @@ def test_a_taken_line_that_is_no_reading_is_named(event: dict[str, str]) -> None
         ledgers.taken_record(7, event)
 
 
+def event(name: str, **fields: str) -> Event:
+    return Event(0, name, fields)
+
+
+def test_drops_carry_the_start_in_which_the_board_gave_them_up() -> None:
+    said = [
+        event("boot", boot="3"),
+        event("dropped", key="2-9", reason="full", status="0", drops="1"),
+        event("taken", key="3-1"),
+        event("boot", boot="4"),
+        event("dropped", key="3-1", reason="refused", status="400", drops="1"),
+    ]
+    assert ledgers.drops(7, said) == [Drop(7, Key(2, 9), "full", 3, 1), Drop(7, Key(3, 1), "refused", 4, 1)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        [event("dropped", key="2-9", reason="full", drops="1")],
+        [event("boot", boot="3"), event("dropped", key="2-9", reason="full")],
+        [event("boot", boot="3"), event("dropped", key="2", reason="full", drops="1")],
+        [event("boot", boot="x")],
+    ],
+)
+def test_a_drop_that_cannot_be_read_is_named(said: list[Event]) -> None:
+    with pytest.raises(LedgerError, match=f"device 7: the event !{said[-1].name}"):
+        ledgers.drops(7, said)
+
+
 def test_latency_runs_from_the_first_post_to_the_first_delivery() -> None:
     posts = [ledgers.parse_post(REQUEST, b"", at) for at in (1.0, 2.0)]
     entries = [{"sensor_id": 7, "idempotency_key": '"3-42"', "monotonic_s": at} for at in (2.5, 3.5)]
@@ -182,6 +214,37 @@ def test_the_table_names_what_was_lost() -> None:
     text = printed(report(LOST))
     assert "NOT conserved" in text
     assert "device 1 reading 1-50 lost: last seen on the wire" in text
+
+
+def dropped_run() -> RunReport:
+    """Two of 288 readings were given up by the board, and named."""
+    run = report()
+    drops = tuple(Drop(1, Key(2, n), "full", boot=2, number=n) for n in (1, 2))
+    points = [*run.devices[0].points, Point(9.0, "2-1", 21.0, 40.0, 900.0, 55.0, None, "full")]
+    device = replace(run.devices[0], points=points)
+    return replace(run, verdict=replace(run.verdict, stored=286, delivered=286, dropped=drops), devices=[device])
+
+
+def test_drops_that_the_board_named_are_shown_by_number_and_conserved() -> None:
+    run = dropped_run()
+    assert conclusion(run.verdict) == "conserved: every reading is accounted for; 2 dropped by the board itself, named"
+    text = printed(run)
+    assert conclusion(run.verdict) in text
+    assert re.search(r"dropped by the board, named\W+2\W", text)
+    found = summary(run)
+    assert (found["conserved"], found["readings_dropped_by_board"], found["readings_lost"]) == (True, 2, 0)
+    assert found["dropped_by_board"] == [{"device_id": 1, "key": f"2-{n}", "reason": "full", "boot": 2} for n in (1, 2)]
+    page = html.render(run)
+    assert "device 1 reading 2-1: full" in page
+    assert "device 1: dropped by the board itself, named" in page
+    assert "device 1: not delivered" not in page
+    assert "device 1: not delivered" in html.render(report(LOST))
+
+
+def test_a_finding_outweighs_named_drops() -> None:
+    run = dropped_run()
+    verdict = replace(run.verdict, findings=(LOST,))
+    assert conclusion(verdict) == "NOT conserved: 1 finding(s)"
 
 
 def test_many_findings_are_cut_and_counted() -> None:
