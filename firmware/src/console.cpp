@@ -3,6 +3,7 @@
 #include <Arduino.h>
 
 #include "clock.h"
+#include "credentials.h"
 #include "identity.h"
 #include "line_reader.h"
 #include "message.h"
@@ -17,7 +18,7 @@
 namespace console {
 namespace {
 
-const uint8_t TEST_W5500 = 0x08;  // beside the sensors' bits, which sampler::test gives
+const uint8_t TEST_NETWORK = 0x08;  // beside the sensors' bits, which sampler::test gives
 // SCPI's "not a number" (volume 1, section 7.2.1.5): a sensor failed
 const char NOT_A_NUMBER[] PROGMEM = "9.91E37,9.91E37,9.91E37";
 
@@ -50,7 +51,7 @@ private:
 void self_test(pk::TextWriter &reply)
 {
     uint8_t failed = sampler::test();
-    if (is_configured && !transport::is_present()) failed |= TEST_W5500;
+    if (is_configured && !transport::is_present()) failed |= TEST_NETWORK;
     if (failed) errors.push(pk::ERROR_SELF_TEST);
     reply.number(failed);
 }
@@ -92,13 +93,13 @@ void tell_state(pk::TextWriter &reply)
 
 pk::Error save()
 {
-    if (!pk::is_usable(staged)) return pk::ERROR_SETTINGS_CONFLICT;
+    if (!pk::is_usable(staged) || !credentials::are_usable()) return pk::ERROR_SETTINGS_CONFLICT;
+    credentials::save();
     return storage::save_config(staged) ? pk::ERROR_NONE : pk::ERROR_STORAGE;
 }
 
 pk::Error carry_out(const pk::Line &line, pk::TextWriter &reply)
 {
-    if (line.header == pk::HEADER_UNDEFINED) return pk::ERROR_UNDEFINED_HEADER;
     if (line.header >= pk::HEADER_ID && line.header <= pk::HEADER_KEY) return pk::configure(line, &staged, reply);
     if (*line.parameters) return pk::ERROR_PARAMETER_NOT_ALLOWED;
     switch (line.header) {
@@ -112,7 +113,7 @@ pk::Error carry_out(const pk::Line &line, pk::TextWriter &reply)
     case pk::HEADER_POST: post(reply); break;
     case pk::HEADER_STAT: tell_state(reply); break;
     case pk::HEADER_SAVE: return save();
-    case pk::HEADER_LOAD_DEFAULT: staged = pk::default_config(); break;
+    case pk::HEADER_LOAD_DEFAULT: staged = pk::default_config(), credentials::forget(); break;
     default: break;
     }
     return pk::ERROR_NONE;
@@ -121,7 +122,9 @@ pk::Error carry_out(const pk::Line &line, pk::TextWriter &reply)
 void execute(const char *text)
 {
     Reply reply;
-    const pk::Error error = carry_out(pk::parse_line(text), reply);
+    const pk::Line line = pk::parse_line(text);
+    const pk::Error error =
+        line.header == pk::HEADER_UNDEFINED ? credentials::carry_out(text, reply) : carry_out(line, reply);
     if (error != pk::ERROR_NONE) errors.push(error);
 }
 

@@ -9,7 +9,12 @@
 
 // scripts/seal.py finds this text in the ELF and puts the first 16 digits of the ELF's SHA-256 over the zeros.
 // In assembler, since a constant of C++ would be in the debugging information a second time.
-asm(".section .progmem.data.pk_seal, \"a\"\n"
+#ifdef __AVR__
+#define SEAL_SECTION ".progmem.data.pk_seal"
+#else
+#define SEAL_SECTION ".rodata.pk_seal"
+#endif
+asm(".section " SEAL_SECTION ", \"a\"\n"
     "pk_seal: .asciz \"pk-seal:0000000000000000\"\n"
     ".previous");
 extern "C" const char pk_seal[];

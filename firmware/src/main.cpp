@@ -1,13 +1,12 @@
 // PlantKeeper: takes a reading every period, posts it, listens to the console, sleeps.
 #include <Arduino.h>
-#include <avr/interrupt.h>
-#include <avr/wdt.h>
 
 #include "clock.h"
 #include "console.h"
 #include "events.h"
 #include "identity.h"
-#include "pins.h"
+#include "led.h"
+#include "reset_cause.h"
 #include "sampler.h"
 #include "state.h"
 #include "station.h"
@@ -24,18 +23,7 @@ const uint32_t LAST = pk::JOURNAL_END - 1000;
 
 pk::Config config;
 bool configured;
-uint8_t reset_cause __attribute__((section(".noinit")));
 uint32_t next_reading_tick;
-
-// MCUSR tells why the board started; it is kept before anything can clear it (DS40002061B section 11.9.1).
-// After a watchdog reset the watchdog runs on, at its shortest, until it is stopped (section 11.8.2).
-void keep_reset_cause() __attribute__((naked, used, section(".init3")));
-void keep_reset_cause()
-{
-    reset_cause = MCUSR;
-    MCUSR = 0;
-    wdt_disable();
-}
 
 void say_boot(uint32_t boot)
 {
@@ -43,7 +31,7 @@ void say_boot(uint32_t boot)
     events::Line line(PSTR("boot"));
     line.field(PSTR("id")).signed_number(configured ? config.id : 0);
     line.count(PSTR("boot"), boot).count(PSTR("waiting"), storage::journal().waiting());
-    line.field(PSTR("cause")).flash(PSTR("0x")).hex8(reset_cause);
+    line.field(PSTR("cause")).flash(PSTR("0x")).hex8(reset_cause::bits);
     identity::write_version(line.field(PSTR("fw")));
 }
 
@@ -51,9 +39,9 @@ bool reading_is_due() { return configured && static_cast<int32_t>(clock::ticks()
 
 void flash_led()
 {
-    LED_PORT |= _BV(LED_BIT);
+    led::switch_on();
     clock::sleep_ms(FLASH_MS);
-    LED_PORT &= static_cast<uint8_t>(~_BV(LED_BIT));
+    led::switch_off();
 }
 
 // Until there is something to do, at most a tick of 4 s.
@@ -71,9 +59,9 @@ void rest()
             return;
         }
     }
-    cli();
+    noInterrupts();
     if (!reading_is_due() && !console::is_waiting()) clock::sleep_until_event();
-    sei();
+    interrupts();
 }
 
 }  // namespace
@@ -82,8 +70,9 @@ void setup()
 {
     clock::begin(FIRST_READING_MS);
     Serial.begin(115200);
-    watchdog::begin(reset_cause);
+    watchdog::begin(reset_cause::bits);
     state::enter(pk::STATE_BOOT);
+    storage::begin();
     configured = storage::load_config(&config);
     if (!configured) config = pk::default_config();
     const uint32_t boot = storage::count_boot();
@@ -91,13 +80,13 @@ void setup()
     next_reading_tick = 1;
     say_boot(boot);
     station::begin(config, boot);
-    console::begin(config, configured, boot, reset_cause);
+    console::begin(config, configured, boot, reset_cause::bits);
     state::enter(pk::STATE_SELF_TEST);
     sampler::begin(config);
     if (!configured)
         events::Line(PSTR("unconfigured"));
     else if (!transport::begin(config))
-        events::Line(PSTR("no_w5500"));
+        events::Line(transport::absence());
 }
 
 void loop()

@@ -1,6 +1,6 @@
 #include "poster.h"
 
-#include <avr/pgmspace.h>
+#include <Arduino.h>
 
 #include "clock.h"
 #include "http_answer.h"

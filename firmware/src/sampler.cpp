@@ -1,6 +1,6 @@
 #include "sampler.h"
 
-#include <avr/pgmspace.h>
+#include <Arduino.h>
 
 #include "clock.h"
 #include "dht11.h"

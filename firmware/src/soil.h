@@ -1,4 +1,4 @@
-// Soil probe on the ADC (DS40002061B chapter 24).
+// Soil probe on the ADC.
 #pragma once
 #include <stdint.h>
 

@@ -1,6 +1,6 @@
 #include "state.h"
 
-#include "pins.h"
+#include "led.h"
 #include "watchdog.h"
 
 namespace state {
@@ -14,11 +14,11 @@ void enter(pk::State next)
 {
     current_state = next;
     watchdog::feed(next);
-    LED_DDR |= _BV(LED_BIT);
+    led::begin();
     if (pk::state_row(next).led == pk::LED_ON)
-        LED_PORT |= _BV(LED_BIT);
+        led::switch_on();
     else
-        LED_PORT &= static_cast<uint8_t>(~_BV(LED_BIT));
+        led::switch_off();
 }
 
 pk::State current() { return current_state; }

@@ -41,7 +41,7 @@ void settle(const pk::Reading &reading, const poster::Attempt &attempt)
     const bool delivered = attempt.outcome == poster::DELIVERED;
     if (attempt.outcome == poster::REFUSED) {
         say_dropped(reading, poster::reason(attempt.outcome), attempt.status);
-        journal.drop();
+        storage::drop();
     } else {
         events::Line line(delivered ? PSTR("delivered") : PSTR("undelivered"));
         line.key(reading.boot, reading.seq);
@@ -53,7 +53,7 @@ void settle(const pk::Reading &reading, const poster::Attempt &attempt)
             return;
         }
         counted.delivered++;
-        journal.pop();
+        storage::pop();
     }
     backoff.succeed();
     attempts = 0;
@@ -81,7 +81,7 @@ void make_room()
 {
     if (!journal.full()) return;
     say_dropped(journal.oldest(), PSTR("full"), 0);
-    journal.drop();
+    storage::drop();
     attempts = 0;
 }
 
@@ -105,7 +105,7 @@ bool take()
     counted.taken++;
     if (!journal.waiting()) retry_at = clock::now();
     make_room();
-    const bool stored = journal.append(reading);
+    const bool stored = storage::append(reading);
     {
         events::Line line(PSTR("taken"));
         line.key(boot, seq).field(PSTR("temperature")).tenths(reading.temperature_tenths);

@@ -11,6 +11,7 @@ enum Result { OK, NO_LINK, CONNECT_FAILED, TIMED_OUT, CLOSED };
 
 inline bool begin(const pk::Config &) { return true; }
 inline bool is_present() { return true; }
+inline const char *absence() { return 0; }
 // Whether a host is there shows only when it is asked (connect).
 inline bool link_is_up() { return true; }
 // CONNECT_FAILED also where no host answers within 2 s.

@@ -1,6 +1,7 @@
 #include "w5500.h"
 
 #include <avr/io.h>
+#include <avr/pgmspace.h>
 #include <string.h>
 
 #include "clock.h"
@@ -140,6 +141,8 @@ bool begin(const pk::Config &config)
 }
 
 bool is_present() { return read8(VERSIONR, COMMON) == VERSION; }
+
+const char *absence() { return PSTR("no_w5500"); }
 
 bool link_is_up() { return (read8(PHYCFGR, COMMON) & PHY_LINK) != 0; }
 

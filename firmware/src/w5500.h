@@ -12,6 +12,8 @@ enum Result { OK, NO_LINK, CONNECT_FAILED, TIMED_OUT, CLOSED };
 // Resets the chip and sets its addresses. False where no W5500 answers.
 bool begin(const pk::Config &config);
 bool is_present();
+// Name of the event that says so, in flash.
+const char *absence();
 bool link_is_up();
 // At most 2 s.
 Result connect(const uint8_t address[4], uint16_t port, uint16_t source_port);

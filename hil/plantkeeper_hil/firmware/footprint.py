@@ -74,7 +74,7 @@ def flash_by_part(elf: Path, firmware_dir: Path) -> dict[str, int]:
     A function counts to the file that its first instruction is from, a constant to its translation unit.
     """
     part_of = {path.name: f"lib/{path.parent.name}" for path in firmware_dir.glob("lib/*/*.*")}
-    part_of |= {path.name: "src" for path in firmware_dir.glob("src/*.*")}
+    part_of |= {path.name: "src" for path in firmware_dir.glob("src/**/*.*")}
     firmware, parts = load_elf(elf), Counter[str]()
     with elf.open("rb") as file:
         table = ELFFile(file).get_section_by_name(".symtab")
