@@ -14,6 +14,7 @@ import psutil
 
 from plantkeeper_hil.faults.port import Port
 from plantkeeper_hil.faults.world import HTTP_TIMEOUT_S, World
+from plantkeeper_hil.stack import unsigned
 from plantkeeper_hil.stack.clients import gateway_is_ready
 from plantkeeper_hil.stack.service import Service
 from plantkeeper_sim.backend import tls
@@ -156,10 +157,7 @@ class ProcessWorld(World):
             "PLANTKEEPER_BACKEND_URL": self.backend_url,
             "PLANTKEEPER_BACKEND_CA": str(self.ca),
             "PLANTKEEPER_BACKEND_TIMEOUT_S": f"{self.options.backend_timeout_s:g}",
-            # the load's boards send no signatures
-            "PLANTKEEPER_SIGNATURES": "legacy",
-            "PLANTKEEPER_LEGACY_DEVICES": "1-2147483647",
-            "PLANTKEEPER_RATE_DEVICE_PER_MINUTE": "0",  # the load is quicker than boards are
+            **unsigned.ENVIRONMENT,
             **self.options.settings,
         }
 

@@ -7,14 +7,13 @@ import subprocess
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from plantkeeper_hil.errors import StackError
+from plantkeeper_hil.stack import unsigned
+from plantkeeper_hil.stack.base import OwnStack
 from plantkeeper_hil.stack.clients import BackendClient, DatabaseClient
 from plantkeeper_hil.stack.compose_cli import Compose
 from plantkeeper_hil.stack.engine import Engine
-from plantkeeper_hil.stack.janitor import Janitor
 
 SERVICES = ("db", "mock-backend", "gateway", "forwarder")
 GATEWAY_PORT, BACKEND_PORT, DATABASE_PORT = 8080, 8443, 5432
@@ -39,45 +38,19 @@ class ComposeOptions:
     say: Callable[[str], None] = field(default=lambda _line: None)
 
 
-class ComposeStack:
+class ComposeStack(OwnStack):
     """A running stack of containers; a context manager.
 
-    Every port is the engine's choice, on loopback. Leaving the block removes containers, networks, volumes and secrets;
-    a janitor does so where the process is killed.
+    Every port is the engine's choice, on loopback. Leaving the block removes containers, networks, volumes and secrets.
 
     Raises:
         StackError: something did not come up; what was started is removed.
     """
 
     def __init__(self, options: ComposeOptions) -> None:
+        super().__init__(options.log_dir)
         self.options = options
-        self._database: DatabaseClient | None = None
-        self._backend: BackendClient | None = None
         self._engine: Engine | None = None
-
-    def __enter__(self) -> Self:
-        if self.options.devices > KNOWN_SENSORS:
-            raise StackError(f"{self.options.devices} devices: the mock backend's image knows {KNOWN_SENSORS} sensors")
-        self.log_dir.mkdir(parents=True, exist_ok=True)
-        for log in self.log_dir.glob("*.log"):
-            log.unlink()
-        self._janitor = Janitor()
-        try:
-            self._start()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, type_: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        self.close()
-
-    @property
-    def log_dir(self) -> Path:
-        """Where logs are."""
-        return self.options.log_dir
 
     @property
     def engine(self) -> Engine:
@@ -120,21 +93,16 @@ class ComposeStack:
         for service in SERVICES:
             self.engine.check_alive(service)
 
-    def close(self) -> None:
-        """Remove everything but logs."""
-        try:
-            for client in (self._backend, self._database):
-                if client is not None:
-                    client.close()
-            if self._engine is not None:
-                for name, said in self._engine.logs(SERVICES).items():
-                    (self.log_dir / f"{name}.log").write_text(said)
-                self._engine.close()
-        finally:
-            self._backend = self._database = self._engine = None
-            self._janitor.close()
+    def _stop(self) -> None:
+        if self._engine is not None:
+            engine, self._engine = self._engine, None
+            for name, said in engine.logs(SERVICES).items():
+                (self.log_dir / f"{name}.log").write_text(said)
+            engine.close()
 
     def _start(self) -> None:
+        if self.options.devices > KNOWN_SENSORS:
+            raise StackError(f"{self.options.devices} devices: the mock backend's image knows {KNOWN_SENSORS} sensors")
         say = self.options.say
         folder = self._janitor.make_folder()
         self.secrets = folder / "secrets"
@@ -175,10 +143,7 @@ class ComposeStack:
             "BACKEND_URL": "https://mock-backend:8443",
             "BACKEND_CA": "/run/secrets/backend_ca",
             "BACKEND_CA_FILE": str(self.secrets / "mock_ca.pem"),
-            # the boards of the simulator and of loads do not sign, and are quicker than boards are
-            "SIGNATURES": "legacy",
-            "LEGACY_DEVICES": "1-2147483647",
-            "RATE_DEVICE_PER_MINUTE": "0",
+            **unsigned.VARIABLES,
             "LOG_LEVEL": "info",
         }
 

@@ -7,12 +7,11 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from plantkeeper_hil.errors import StackError
+from plantkeeper_hil.stack import unsigned
+from plantkeeper_hil.stack.base import OwnStack
 from plantkeeper_hil.stack.clients import BackendClient, DatabaseClient, gateway_is_ready
-from plantkeeper_hil.stack.janitor import Janitor
 from plantkeeper_hil.stack.postgres import Postgres
 from plantkeeper_hil.stack.service import Service, listening_socket, port_of, run_command
 from plantkeeper_sim.backend import tls
@@ -47,51 +46,24 @@ class StackOptions:
     say: Callable[[str], None] = field(default=lambda _line: None)
 
 
-class LocalStack:
+class LocalStack(OwnStack):
     """A running stack; a context manager.
 
     `with LocalStack(options) as stack:` starts PostgreSQL, makes and seeds the schema, starts the mock backend,
-    the gateway and its forwarder, and waits for each. Leaving the block ends and removes all; a janitor does so
-    where the process is killed.
+    the gateway and its forwarder, and waits for each.
 
     Raises:
         StackError: something did not come up; what was started is ended.
     """
 
     def __init__(self, options: StackOptions) -> None:
+        super().__init__(options.log_dir)
         self.options = options
         self.gateway_url = self.backend_url = self.dsn = ""
         self.backend_ca: Path | None = None
         self.gateway_port = 0
         self.services: dict[str, Service] = {}
         self._postgres: Postgres | None = None
-        self._backend: BackendClient | None = None
-        self._database: DatabaseClient | None = None
-
-    def __enter__(self) -> Self:
-        self.options.log_dir.mkdir(parents=True, exist_ok=True)
-        for log in (*self.options.log_dir.glob("*.log"), *self.options.log_dir.glob("*.jsonl")):
-            log.unlink()
-        self._janitor = Janitor()
-        try:
-            self._folder = self._janitor.make_folder()
-            self._start_database()
-            self._start_backend()
-            self._start_gateway()
-        except BaseException:
-            self.close()
-            raise
-        return self
-
-    def __exit__(
-        self, type_: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
-    ) -> None:
-        self.close()
-
-    @property
-    def log_dir(self) -> Path:
-        """Where logs are."""
-        return self.options.log_dir
 
     @property
     def backend(self) -> BackendClient:
@@ -126,25 +98,23 @@ class LocalStack:
         for service in self.services.values():
             service.check_alive()
 
-    def close(self) -> None:
-        """End and remove everything; logs stay. What cannot be ended from here, the janitor ends."""
-        try:
-            for client in (self._backend, self._database):
-                if client is not None:
-                    client.close()
-            self._backend = self._database = None
-            for name in reversed(list(self.services)):
-                self.services.pop(name).end()
-            if self._postgres is not None:
-                self._postgres.stop()
-                self._postgres = None
-        finally:
-            self._janitor.close()
+    def _start(self) -> None:
+        self._folder = self._janitor.make_folder()
+        self._start_database()
+        self._start_backend()
+        self._start_gateway()
+
+    def _stop(self) -> None:
+        for name in reversed(list(self.services)):
+            self.services.pop(name).end()
+        if self._postgres is not None:
+            self._postgres.stop()
+            self._postgres = None
 
     def _start_database(self) -> None:
         self.options.say("starting PostgreSQL")
         watch = self._janitor.watch_process
-        self._postgres = Postgres(self._folder / "pg", log_dir=self.options.log_dir, watch=watch)
+        self._postgres = Postgres(self._folder / "pg", log_dir=self.log_dir, watch=watch)
         self._postgres.start()
         self.dsn = self._postgres.create_database()
         self._database = DatabaseClient(self.dsn)
@@ -153,7 +123,7 @@ class LocalStack:
             run_command(
                 f"db-{words[0]}",
                 [sys.executable, "-m", "plantkeeper_db", *words],
-                log_dir=self.options.log_dir,
+                log_dir=self.log_dir,
                 environment={"PLANTKEEPER_DATABASE_DSN": self.dsn},
                 timeout_s=COMMAND_TIMEOUT_S,
                 watch=watch,
@@ -169,13 +139,13 @@ class LocalStack:
         self.backend_ca = tls_dir / "ca.pem"
         with listening_socket() as listener:
             self.backend_url = f"https://localhost:{port_of(listener)}"
-            backend = self._start(
+            backend = self._launch(
                 "backend",
                 [
                     *(sys.executable, "-m", "plantkeeper_sim.backend"),
                     *("--tls-dir", str(tls_dir), "--listen-fd", str(listener.fileno())),
                     *("--sensors", f"1-{self.options.devices}"),
-                    *("--journal", str(self.options.log_dir / "backend-journal.jsonl")),
+                    *("--journal", str(self.log_dir / "backend-journal.jsonl")),
                 ],
                 listener,
             )
@@ -185,7 +155,7 @@ class LocalStack:
     def _start_gateway(self) -> None:
         self.options.say("starting the gateway and its forwarder")
         ready_file = self._folder / "forwarder.ready"
-        forwarder = self._start(
+        forwarder = self._launch(
             "forwarder", [*self.options.gateway_command, "forward", "--ready-file", str(ready_file)]
         )
         self.start_gateway()
@@ -196,7 +166,7 @@ class LocalStack:
         with listening_socket(self.options.gateway_host, self.gateway_port or self.options.gateway_port) as listener:
             self.gateway_port = port_of(listener)
             self.gateway_url = f"http://{self.options.gateway_host}:{self.gateway_port}"
-            gateway = self._start(
+            gateway = self._launch(
                 "gateway",
                 [*self.options.gateway_command, "serve", "--listen-fd", str(listener.fileno())],
                 listener,
@@ -207,20 +177,18 @@ class LocalStack:
         """End the gateway; connections to its port are refused then."""
         self.services.pop("gateway").end()
 
-    def _start(self, name: str, command: Sequence[str], *inherit: socket.socket) -> Service:
+    def _launch(self, name: str, command: Sequence[str], *inherit: socket.socket) -> Service:
         environment = {
             "PLANTKEEPER_DATABASE_DSN": self.dsn,
             "PLANTKEEPER_BACKEND_URL": self.backend_url,
-            "PLANTKEEPER_SIGNATURES": "legacy",  # any board on the desk may post, whatever its id
-            "PLANTKEEPER_LEGACY_DEVICES": "1-2147483647",
-            "PLANTKEEPER_RATE_DEVICE_PER_MINUTE": "0",  # a virtual day takes seconds
+            **unsigned.ENVIRONMENT,
         }
         if self.backend_ca is not None:
             environment["PLANTKEEPER_BACKEND_CA"] = str(self.backend_ca)
         self.services[name] = Service.start(
             name,
             command,
-            log_dir=self.options.log_dir,
+            log_dir=self.log_dir,
             environment=environment | dict(self.options.gateway_settings),
             inherit=inherit,
             watch=self._janitor.watch_process,

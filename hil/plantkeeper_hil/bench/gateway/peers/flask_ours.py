@@ -11,6 +11,7 @@ from contextlib import ExitStack
 
 from plantkeeper_hil.bench.gateway.peers import gunicorn
 from plantkeeper_hil.bench.gateway.peers.base import Place, Running
+from plantkeeper_hil.bench.gateway.peers.ours import SETTINGS
 from plantkeeper_hil.stack.postgres import Postgres
 from plantkeeper_hil.stack.service import run_command
 
@@ -19,12 +20,19 @@ import os
 import time
 from plantkeeper_proxy.app import create_app
 from plantkeeper_proxy.authenticity import policy
+from plantkeeper_proxy.ingest import Door
 from plantkeeper_proxy.key_ring import KeyRing
+from plantkeeper_proxy.rates import Rates
+from plantkeeper_proxy.settings import gateway_settings
 from plantkeeper_proxy.store import ReadingStore
 from plantkeeper_proxy.vault import Vault
+settings = gateway_settings(os.environ)
+rates = Rates(
+    device_per_minute=settings.rate_device_per_minute, address_per_second=settings.rate_address_per_second
+)
 ring = KeyRing(Vault.without_keys(), monotonic_s=time.monotonic)
-everybody = {"PLANTKEEPER_SIGNATURES": "legacy", "PLANTKEEPER_LEGACY_DEVICES": "1-2147483647"}
-app = create_app(ReadingStore(os.environ["PLANTKEEPER_DATABASE_DSN"], ring), policy(everybody))
+door = Door(rates, policy(settings.signatures, settings.legacy_devices))
+app = create_app(ReadingStore(settings.database_dsn, ring), door)
 """
 MODULE = "bench_flask_ours"
 COMMAND_TIMEOUT_S = 60.0
@@ -52,7 +60,7 @@ class FlaskOurs:
             postgres.start()
             undo.callback(postgres.stop)
             place.watch(postgres.pid)
-            environment = {"PLANTKEEPER_DATABASE_DSN": postgres.create_database()}
+            environment = {**SETTINGS, "PLANTKEEPER_DATABASE_DSN": postgres.create_database()}
             run_command(
                 "db-migrate",
                 [sys.executable, "-m", "plantkeeper_db", "migrate"],

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 import psycopg2
 
 from plantkeeper_hil.bench.gateway.peers.base import READY_TIMEOUT_S, Place, Running
+from plantkeeper_hil.stack import unsigned
 from plantkeeper_hil.stack.clients import gateway_is_ready
 from plantkeeper_hil.stack.postgres import Postgres
 from plantkeeper_hil.stack.service import Service, listening_socket, port_of, run_command
@@ -18,12 +19,7 @@ COMMAND = (sys.executable, "-m", "plantkeeper_proxy")
 COMMAND_TIMEOUT_S = 60.0
 # What the load needs that a fleet does not: all its boards are at one address. Settings in the environment of the
 # benchmark itself reach the gateway too, and win.
-SETTINGS: Mapping[str, str] = {
-    "PLANTKEEPER_SIGNATURES": "legacy",
-    "PLANTKEEPER_LEGACY_DEVICES": "1-2147483647",
-    "PLANTKEEPER_RATE_DEVICE_PER_MINUTE": "0",
-    "PLANTKEEPER_RATE_ADDRESS_PER_SECOND": "0",
-}
+SETTINGS: Mapping[str, str] = {**unsigned.ENVIRONMENT, "PLANTKEEPER_RATE_ADDRESS_PER_SECOND": "0"}
 
 
 class Ours:
