@@ -11,8 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from plantkeeper_hil.firmware import registry
+from plantkeeper_hil.firmware.build import FLASH_LIMIT_BYTES
 from plantkeeper_hil.firmware.scons_shim import version_asked_for, write_package
 from plantkeeper_hil.firmware.size import Section, Size, size_of
+from plantkeeper_sim.avr import UNO as UNO_FUSES
+from plantkeeper_sim.flashing import load_bootloader, optiboot
 
 
 @given(st.integers(0, 30_000), st.integers(0, 900), st.integers(0, 900), st.integers(0, 900))
@@ -54,3 +57,13 @@ def test_a_registry_that_nobody_answers_for_is_not_used() -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
     assert not registry.registry_answers([f"localhost:{port}"])
+
+
+def test_one_limit_of_flash_fits_both_bootloaders(pytestconfig: pytest.Config) -> None:
+    """An Uno's own begins at 0x7E00; Debian's build of it, which the emulated board has, at 0x7C00."""
+    described = json.loads((pytestconfig.rootpath / "firmware/platform/boards/uno.json").read_text())
+    arduinos = (optiboot().parents[2] / "boards.txt").read_text()
+    assert "uno.upload.maximum_size=32256\n" in arduinos
+    assert UNO_FUSES.boot_start == 0x7E00 == 32_256
+    assert load_bootloader(optiboot()).fuses.boot_start == 0x7C00 == described["upload"]["maximum_size"]
+    assert described["upload"]["maximum_size"] >= FLASH_LIMIT_BYTES
