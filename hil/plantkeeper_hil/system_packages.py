@@ -11,6 +11,7 @@ import os
 import shutil
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -107,6 +108,9 @@ GROUPS: Mapping[str, tuple[Need, ...]] = {
     "bench-gateway": (C_COMPILER, NGINX, NGINX_ECHO, WRK),
 }
 
+LOCK_WAIT_S = 300.0  # another apt-get may download for minutes
+LOCK_POLL_S = 1.0
+LOCKED = "Could not get lock"
 PERHAPS = "--perhaps"
 FOR_LATER = "Where PlatformIO's registry cannot be reached, the build of the firmware needs these too:"
 
@@ -159,8 +163,8 @@ def _ensure(lacking: list[Need], *, perhaps: Iterable[Need], say: Callable[[str]
             text += f"\n{FOR_LATER} {_names(later)}; all at once:\n  {install_command(_packages([*lacking, *later]))}"
         raise MissingPackagesError(text)
     say(f"installing Debian packages for {names}: {' '.join(packages)}")
-    _apt_get("update", "-qq")
-    _apt_get("install", "-qq", "--yes", "--no-install-recommends", *packages)
+    _apt_get("update", "-qq", say=say)
+    _apt_get("install", "-qq", "--yes", "--no-install-recommends", *packages, say=say)
     still = missing(lacking)
     if still:
         raise MissingPackagesError(f"installed {' '.join(packages)}, but still missing: {_names(still)}")
@@ -174,13 +178,29 @@ def _names(needs: Iterable[Need]) -> str:
     return ", ".join(need.what for need in needs)
 
 
-def _apt_get(*arguments: str) -> None:
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    result = subprocess.run(["apt-get", *arguments], env=environment, capture_output=True, text=True, check=False)
-    if result.returncode != 0:
-        raise MissingPackagesError(
-            f"apt-get {' '.join(arguments)} failed with status {result.returncode}:\n{result.stderr[-2000:]}"
-        )
+def _apt_get(*arguments: str, say: Callable[[str], None], wait_s: float = LOCK_WAIT_S) -> None:
+    """Run apt-get; where another one holds its locks, wait for that one.
+
+    apt itself waits for dpkg's lock only (`DPkg::Lock::Timeout`, apt-get(8)), not for those of lists and archives.
+    """
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive", "LC_ALL": "C"}  # errors in the words that we know
+    deadline_s = time.monotonic() + wait_s
+    said = False
+    while True:
+        left_s = max(0.0, deadline_s - time.monotonic())
+        command = ["apt-get", "-o", f"DPkg::Lock::Timeout={left_s:.0f}", *arguments]
+        result = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if result.returncode == 0:
+            return
+        if LOCKED not in result.stderr or left_s == 0:
+            break
+        if not said:
+            said = True
+            say(f"another program installs packages; waiting up to {wait_s:g} s for it")
+        time.sleep(min(LOCK_POLL_S, left_s))
+    raise MissingPackagesError(
+        f"apt-get {' '.join(arguments)} failed with status {result.returncode}:\n{result.stderr[-2000:]}"
+    )
 
 
 def main(arguments: list[str]) -> int:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import shutil
+import subprocess
+import threading
+from pathlib import Path
 
 import pytest
 
@@ -69,7 +73,7 @@ def test_root_installs_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
     said: list[str] = []
     ran: list[str] = []
 
-    def apt_get(*words: str) -> None:
+    def apt_get(*words: str, say: object) -> None:
         ran.append(words[0])
         here[0] = words[0] == "install"
 
@@ -93,6 +97,63 @@ def test_without_an_optional_thing_it_goes_on_and_says_so(monkeypatch: pytest.Mo
     assert "sudo apt-get install --no-install-recommends extra" in said[0]
     with pytest.raises(MissingPackagesError, match="missing: a frobnicator"):
         system_packages.ensure([extra, ABSENT], say=said.append)
+
+
+@pytest.fixture
+def lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Lists of packages of our own for the real apt-get, from nowhere."""
+    if shutil.which("apt-get") is None:
+        pytest.skip("no apt-get on this system")
+    (tmp_path / "lists" / "partial").mkdir(parents=True)
+    (tmp_path / "sources").mkdir()
+    settings = {
+        "Dir::State::Lists": tmp_path / "lists",
+        "Dir::Cache": tmp_path,
+        "Dir::Etc::SourceParts": tmp_path / "sources",
+    }
+    words = [f'{name} "{value}/";' for name, value in settings.items()] + ['Dir::Etc::SourceList "/dev/null";']
+    (tmp_path / "apt.conf").write_text("\n".join(words))
+    monkeypatch.setenv("APT_CONFIG", str(tmp_path / "apt.conf"))
+    monkeypatch.setattr(system_packages, "LOCK_POLL_S", 0.02)
+    return tmp_path / "lists"
+
+
+def test_another_apt_get_is_waited_for(lists: Path) -> None:
+    said: list[str] = []
+    with (lists / "lock").open("w") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        freed = threading.Event()
+
+        def say(line: str) -> None:
+            said.append(line)
+            fcntl.lockf(lock, fcntl.LOCK_UN)
+            freed.set()
+
+        system_packages._apt_get("update", "-qq", say=say, wait_s=60)
+    assert freed.is_set()
+    assert said == ["another program installs packages; waiting up to 60 s for it"]
+
+
+def test_an_apt_get_that_never_ends_is_named(lists: Path) -> None:
+    with (lists / "lock").open("w") as lock:
+        fcntl.lockf(lock, fcntl.LOCK_EX)
+        with pytest.raises(
+            MissingPackagesError, match=r"(?s)apt-get update -qq failed .*Could not get lock .*lists/lock"
+        ):
+            system_packages._apt_get("update", "-qq", say=print, wait_s=0.3)
+
+
+def test_what_else_fails_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    commands: list[list[str]] = []
+
+    def run(command: list[str], **_options: object) -> subprocess.CompletedProcess[str]:
+        commands.append(command)
+        return subprocess.CompletedProcess(command, 100, "", "E: Unable to locate package frobnicator")
+
+    monkeypatch.setattr(subprocess, "run", run)
+    with pytest.raises(MissingPackagesError, match="Unable to locate package"):
+        system_packages._apt_get("install", "frobnicator", say=print)
+    assert commands == [["apt-get", "-o", "DPkg::Lock::Timeout=300", "install", "frobnicator"]]
 
 
 def test_an_unknown_group_is_refused() -> None:
