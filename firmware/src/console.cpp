@@ -4,6 +4,7 @@
 
 #include "clock.h"
 #include "credentials.h"
+#include "events.h"
 #include "identity.h"
 #include "line_reader.h"
 #include "message.h"
@@ -112,6 +113,10 @@ pk::Error carry_out(const pk::Line &line, pk::TextWriter &reply)
     case pk::HEADER_READ: measure(reply); break;
     case pk::HEADER_POST: post(reply); break;
     case pk::HEADER_STAT: tell_state(reply); break;
+    case pk::HEADER_LOG_ERROR:
+    case pk::HEADER_LOG_WARNING:
+    case pk::HEADER_LOG_INFO:
+    case pk::HEADER_LOG_DEBUG: events::level = static_cast<events::Level>(line.header - pk::HEADER_LOG_ERROR); break;
     case pk::HEADER_SAVE: return save();
     case pk::HEADER_LOAD_DEFAULT: staged = pk::default_config(), credentials::forget(); break;
     default: break;

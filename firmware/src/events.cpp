@@ -6,11 +6,20 @@
 
 namespace events {
 
-Line::Line(const char *flash_name) { put('!').flash(flash_name); }
+#ifndef PK_LOG_LEVEL
+#define PK_LOG_LEVEL INFO
+#endif
+
+Level level = PK_LOG_LEVEL;
+
+Line::Line(const char *flash_name, Level its_level) : said_(its_level <= level) { put('!').flash(flash_name); }
 
 Line::~Line() { put('\r').put('\n'); }
 
-void Line::write(char c) { Serial.write(static_cast<uint8_t>(c)); }
+void Line::write(char c)
+{
+    if (said_) Serial.write(static_cast<uint8_t>(c));
+}
 
 Line &Line::field(const char *flash_name)
 {

@@ -6,10 +6,15 @@
 
 namespace events {
 
-// A line, sent as it is written; its end is sent when it goes out of scope.
+enum Level : uint8_t { ERROR, WARNING, INFO, DEBUG };
+
+// Up to which level events are said; from the start on PK_LOG_LEVEL.
+extern Level level;
+
+// A line, sent as it is written; its end is sent when it goes out of scope. Nothing is, where its level is not said.
 class Line : public pk::TextWriter {
 public:
-    explicit Line(const char *flash_name);
+    explicit Line(const char *flash_name, Level its_level = INFO);
     ~Line();
     Line &field(const char *flash_name);
     Line &named(const char *flash_name, const char *flash_value);
@@ -18,6 +23,8 @@ public:
 
 private:
     void write(char c);
+
+    bool said_;
 };
 
 }  // namespace events

@@ -84,9 +84,9 @@ void setup()
     state::enter(pk::STATE_SELF_TEST);
     sampler::begin(config);
     if (!configured)
-        events::Line(PSTR("unconfigured"));
+        events::Line(PSTR("unconfigured"), events::ERROR);
     else if (!transport::begin(config))
-        events::Line(transport::absence());
+        events::Line(transport::absence(), events::ERROR);
 }
 
 void loop()

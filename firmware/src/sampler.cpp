@@ -22,13 +22,14 @@ pk::StuckWatch dht11_watch, si1145_watch, soil_watch;
 // A sensor that has stood still for a day is named; its readings count all the same.
 void watch(const char *flash_name, pk::StuckWatch *sensor, uint16_t raw)
 {
-    if (sensor->see(raw, clock::ticks())) events::Line(PSTR("stuck")).named(PSTR("name"), flash_name).count(PSTR("raw"), raw);
+    if (!sensor->see(raw, clock::ticks())) return;
+    events::Line(PSTR("stuck"), events::WARNING).named(PSTR("name"), flash_name).count(PSTR("raw"), raw);
 }
 
 void report(const char *flash_name, const char *flash_reason, uint16_t *failures)
 {
     if (*failures < UINT16_MAX) ++*failures;
-    events::Line(PSTR("sensor"))
+    events::Line(PSTR("sensor"), events::WARNING)
         .named(PSTR("name"), flash_name)
         .named(PSTR("reason"), flash_reason)
         .count(PSTR("failures"), *failures);

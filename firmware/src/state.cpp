@@ -1,5 +1,6 @@
 #include "state.h"
 
+#include "events.h"
 #include "led.h"
 #include "watchdog.h"
 
@@ -12,10 +13,13 @@ pk::State current_state = pk::STATE_BOOT;
 
 void enter(pk::State next)
 {
+    const pk::StateRow row = pk::state_row(next);
+    if (events::level == events::DEBUG && next != current_state)
+        events::Line(PSTR("state"), events::DEBUG).field(PSTR("name")).text(row.name);
     current_state = next;
     watchdog::feed(next);
     led::begin();
-    if (pk::state_row(next).led == pk::LED_ON)
+    if (row.led == pk::LED_ON)
         led::switch_on();
     else
         led::switch_off();

@@ -28,7 +28,7 @@ bool unplugged;  // the last attempt found no link: there is no need to wait lon
 void say_dropped(const pk::Reading &reading, const char *flash_reason, uint16_t status)
 {
     counted.dropped++;
-    events::Line(PSTR("dropped"))
+    events::Line(PSTR("dropped"), events::ERROR)
         .key(reading.boot, reading.seq)
         .named(PSTR("reason"), flash_reason)
         .count(PSTR("status"), status)
@@ -43,7 +43,7 @@ void settle(const pk::Reading &reading, const poster::Attempt &attempt)
         say_dropped(reading, poster::reason(attempt.outcome), attempt.status);
         storage::drop();
     } else {
-        events::Line line(delivered ? PSTR("delivered") : PSTR("undelivered"));
+        events::Line line(delivered ? PSTR("delivered") : PSTR("undelivered"), delivered ? events::INFO : events::WARNING);
         line.key(reading.boot, reading.seq);
         if (!delivered) line.named(PSTR("reason"), poster::reason(attempt.outcome));
         line.count(PSTR("status"), attempt.status).count(PSTR("attempts"), attempts);

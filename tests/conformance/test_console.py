@@ -18,6 +18,8 @@ from plantkeeper_sim.provision import BoardConfig, eeprom_image
 TRANSCRIPTS = sorted((Path(__file__).parents[1] / "contract" / "console").glob("*.txt"))
 REPLY_DEADLINE_S = 10.0
 STEP_S = 0.01
+BROKEN = b"HTTP/1.1 500 Internal Server Error\r\nContent-Length: 2\r\n\r\n{}"
+REFUSED, STORED = BROKEN.replace(b"500", b"400"), BROKEN.replace(b"500", b"200")
 SEAL = re.compile(rb"pk-seal:([0-9a-f]{16})")
 
 
@@ -115,6 +117,38 @@ def test_rst_restarts_through_the_watchdog(board: UnoBoard) -> None:
     assert [(e.fields["boot"], e.fields["cause"]) for e in board.events_named("boot")] == [("1", "0x01"), ("2", "0x08")]
     board.run_for(5)
     assert [e.fields["key"] for e in board.events_named("delivered")] == ["2-1"]
+
+
+EVENTS_OF = {
+    "ERROR": {"dropped"},
+    "WARNING": {"dropped", "undelivered"},
+    "INFO": {"dropped", "undelivered", "taken", "delivered"},
+    "DEBUG": {"dropped", "undelivered", "taken", "delivered", "state"},
+}
+
+
+@pytest.mark.parametrize("level", EVENTS_OF)
+def test_events_are_said_up_to_the_level(level: str, new_board: Callable[..., UnoBoard], scripted: Any) -> None:
+    board = new_board(period_s=60)
+    board.run_for(5)
+    tell(board, f"SYST:LOG:{level}")
+    silent_from = len(board.events)
+    scripted.answers = [STORED, BROKEN, REFUSED, STORED]
+    board.run_for(180)
+    assert {event.name for event in board.events[silent_from:]} == EVENTS_OF[level]
+    assert len(scripted.requests) == 5  # delivered before; broken, refused, and two more
+    tell(board, "*RST")
+    board.run_for(5)
+    assert [event.name for event in board.events[-3:]] == ["boot", "taken", "delivered"]
+
+
+def test_debug_names_each_change_of_state_in_an_order_that_the_table_allows(board: UnoBoard) -> None:
+    board.run_for(5)
+    tell(board, "SYST:LOG:DEB")
+    board.run_for(300)
+    states = [event.fields["name"] for event in board.events_named("state")]
+    assert states == ["sample", "link-up", "send", "sleep"]
+    assert ask(board, "STAT?").split(",")[6] == "sleep"
 
 
 def test_commands_are_heard_while_the_board_is_busy(board: UnoBoard) -> None:

@@ -16,6 +16,10 @@ enum Header {
     HEADER_READ,
     HEADER_POST,
     HEADER_STAT,
+    HEADER_LOG_ERROR,  // in the order of events::Level
+    HEADER_LOG_WARNING,
+    HEADER_LOG_INFO,
+    HEADER_LOG_DEBUG,
     HEADER_ID,
     HEADER_ADDRESS,
     HEADER_ROUTER,

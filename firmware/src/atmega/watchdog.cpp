@@ -28,7 +28,7 @@ void begin(uint8_t cause)
         memory.hangs = 0;
     } else if ((cause & _BV(WDRF)) && !memory.restarting) {
         memory.hangs++;
-        events::Line line(PSTR("hang"));
+        events::Line line(PSTR("hang"), events::ERROR);
         line.field(PSTR("state")).text(pk::state_row(static_cast<pk::State>(memory.state % pk::STATES)).name);
         line.count(PSTR("hangs"), memory.hangs);
     }

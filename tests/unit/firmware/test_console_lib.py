@@ -19,6 +19,7 @@ Ask = Callable[[str], str]
 # in the order of the firmware's table: a mnemonic's capitals are its short form
 HEADERS = [
     "*IDN?", "*RST!", "*TST?", "*CLS!", "SYSTem:ERRor?", "SYSTem:ERRor:NEXT?", "READ?", "POST?", "STATus?",
+    "SYSTem:LOG:ERRor!", "SYSTem:LOG:WARNing!", "SYSTem:LOG:INFO!", "SYSTem:LOG:DEBug!",
     "CONFigure:DEVice:ID=", "CONFigure:NETwork:IP=", "CONFigure:NETwork:GW=", "CONFigure:NETwork:MASK=",
     "CONFigure:NETwork:SERVer=", "CONFigure:NETwork:PORT=", "CONFigure:INTerval=", "CONFigure:CALibration:SOIL=",
     "CONFigure:CALibration:LIGHT=", "CONFigure:KEY!",
