@@ -16,6 +16,7 @@ from typing import Any
 import psycopg2
 from psycopg2 import extensions
 
+from plantkeeper_proxy import arrays
 from plantkeeper_proxy.errors import StoreError
 
 CONNECT_TIMEOUT_S = 3.0
@@ -98,7 +99,8 @@ class Database:
     async def run(self, query: str, arguments: Mapping[str, Any] | None = None) -> list[Row]:
         """Run a statement, or several as one transaction; returns the rows of the last.
 
-        One with arguments is prepared, once a connection: planning `store` costs PostgreSQL more than running it.
+        One with arguments is prepared, once a connection: planning `store` costs PostgreSQL more than running it. Lists
+        are passed as array literals, so each needs a cast in the query.
 
         Raises:
             StoreError: it failed, `__cause__` says how; or there was no answer in time, and nobody knows.
@@ -108,6 +110,10 @@ class Database:
                 async with asyncio.timeout(self._wait_s):
                     if arguments:
                         query = await self._prepared(query)
+                        arguments = {
+                            name: arrays.literal(value) if isinstance(value, list) else value
+                            for name, value in arguments.items()
+                        }
                     rows = await self._execute(query, arguments)
             except psycopg2.Error as error:
                 if (

@@ -12,6 +12,7 @@ import logging
 import time
 from collections import deque
 from collections.abc import Callable
+from functools import partial
 from typing import Protocol
 
 from plantkeeper_proxy.agenda import Agenda
@@ -77,7 +78,6 @@ class Forwarder:
         self._lanes: dict[int, Lane] = {}
         self._leases: dict[int, float] = {}  # until when a lane is ours for sure, by our own clock
         self._results: list[tuple[Lane, Outcome]] = []
-        self._tasks: set[asyncio.Task[None]] = set()
         self._sending = 0
         self._scan_at_s = self._report_at_s = self._reported_s = self._looked_s = 0.0
         self._stopping = False
@@ -90,15 +90,12 @@ class Forwarder:
 
     async def run(self) -> None:
         """Forward until `stop`; survives a database that comes and goes."""
-        try:
-            while not self._stopping:
-                try:
-                    await self._forward()
-                except StoreError as error:
-                    log.error("forwarding pauses: %s", error)  # noqa: TRY400 - the message says it all
-                    await self._nap(RECONNECT_S)
-        finally:
-            await asyncio.gather(*self._tasks)
+        while not self._stopping:
+            try:
+                await self._forward()
+            except StoreError as error:
+                log.error("forwarding pauses: %s", error)  # noqa: TRY400 - the message says it all
+                await self._nap(RECONNECT_S)
 
     async def _forward(self) -> None:
         """Forward over one connection to the database, until it fails or `stop`."""
@@ -265,16 +262,13 @@ class Forwarder:
                 continue
             lane.state = State.SENDING
             self._sending += 1
-            task = asyncio.get_running_loop().create_task(self._attempt(lane))
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            try:
+                self._upstream.send(lane.readings[0], partial(self._answered, lane))
+            except Exception as error:  # a bug must not stop the device for ever
+                log.exception("%s", lane.readings[0])
+                self._answered(lane, Retry(f"internal error: {error!r}", after_s=60.0, device_only=False))
 
-    async def _attempt(self, lane: Lane) -> None:
-        try:
-            outcome = await self._upstream.send(lane.readings[0])
-        except Exception as error:  # a bug must not stop the device for ever
-            log.exception("%s", lane.readings[0])
-            outcome = Retry(f"internal error: {error!r}", after_s=60.0, device_only=False)
+    def _answered(self, lane: Lane, outcome: Outcome) -> None:
         self._sending -= 1
         lane.state = State.ANSWERED
         self._results.append((lane, outcome))

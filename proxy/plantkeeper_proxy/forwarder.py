@@ -71,4 +71,4 @@ async def _run(settings: ForwarderSettings, ready: Callable[[], None]) -> None:
             schema.result()  # raises where the schema is another
             await forwarder.run()
     finally:
-        await upstream.close()
+        upstream.close()

@@ -6,7 +6,8 @@ Over libcurl: why not requests or urllib3, docs/decisions/0007-forwarding.md.
 from __future__ import annotations
 
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import pycurl
@@ -14,6 +15,7 @@ import pycurl
 from plantkeeper_proxy.delivery import ERROR_SHOWN, Outcome, Retry, Waiting, judge
 from plantkeeper_proxy.errors import SettingsError
 from plantkeeper_proxy.message import backend_body
+from plantkeeper_proxy.transfers import Transfers
 
 CONNECT_TIMEOUT_S = 5.0
 IDLE_S = 4  # the backend closes idle connections after 5 s: ours are not used again then
@@ -71,6 +73,19 @@ def head_is_complete(lines: Sequence[bytes]) -> bool:
     return False
 
 
+class _Exchange:
+    """A request and its answer; used again and again. Lists take the answer in, each header line an element."""
+
+    __slots__ = ("answer", "curl", "head")
+
+    def __init__(self, curl: pycurl.Curl) -> None:
+        self.curl = curl
+        self.head: list[bytes] = []
+        self.answer: list[bytes] = []
+        curl.setopt(pycurl.HEADERFUNCTION, self.head.append)
+        curl.setopt(pycurl.WRITEFUNCTION, self.answer.append)
+
+
 class Upstream:
     """The backend. To be made, used and closed within one event loop.
 
@@ -92,42 +107,45 @@ class Upstream:
         self._headers = ["Content-Type: application/json", "User-Agent: PlantKeeper-Gateway", "Accept:", "Expect:"]
         if token is not None:
             self._headers.append(f"Authorization: Bearer {token}")
-        self._transfers = pycurl.AsyncCurlMulti()
-        self._transfers.setopt(pycurl.M_MAXCONNECTS, connections)
-        self._free: list[pycurl.Curl] = []
+        self._transfers = Transfers(connections)
+        self._free: list[_Exchange] = []
 
-    async def send(self, reading: Waiting) -> Outcome:
-        """Send a reading and wait for the answer, at most `timeout_s`; whatever happens is an outcome.
+    def send(self, reading: Waiting, done: Callable[[Outcome], None]) -> None:
+        """Send a reading, and call `done` with the outcome within `timeout_s`, whatever happens; never from within.
 
         A kept connection that turns out to be closed is replaced by another, within the same time (libcurl's doing).
         """
-        curl = self._free.pop() if self._free else self._handle()
-        head: list[bytes] = []
-        answer: list[bytes] = []
+        exchange = self._free.pop() if self._free else _Exchange(self._handle())
+        exchange.head.clear()
+        exchange.answer.clear()
+        curl = exchange.curl
         curl.setopt(pycurl.URL, f"{self._sensors}{reading.device_id}")
         curl.setopt(pycurl.HTTPHEADER, [*self._headers, f"Idempotency-Key: {reading.idempotency_key}"])
         curl.setopt(
             pycurl.POSTFIELDS,
             backend_body(reading.device_id, reading.temperature, reading.humidity, reading.light),
         )
-        curl.setopt(pycurl.HEADERFUNCTION, head.append)
-        curl.setopt(pycurl.WRITEFUNCTION, answer.append)
-        try:
-            await self._transfers.perform(curl)
-        except pycurl.error as error:
-            self._free.append(curl)
-            return self._failure(*error.args)
+        self._transfers.start(curl, partial(self._ended, exchange, done))
+
+    def close(self) -> None:
+        """Close all connections; what is under way is never heard of again."""
+        self._transfers.close()
+
+    def _ended(self, exchange: _Exchange, done: Callable[[Outcome], None], error: pycurl.error | None) -> None:
+        outcome = self._failure(*error.args) if error is not None else self._judge(exchange)
+        self._free.append(exchange)
+        done(outcome)
+
+    def _judge(self, exchange: _Exchange) -> Outcome:
+        """What an answer means."""
+        curl = exchange.curl
         if curl.getinfo(pycurl.NUM_CONNECTS):
             self._look_at_certificate(curl)
-        status, retry_after_s = curl.getinfo(pycurl.RESPONSE_CODE), curl.getinfo(pycurl.RETRY_AFTER)
-        self._free.append(curl)
-        if not head_is_complete(head):
-            return Retry(f"the backend broke off amid the head of its answer: {b''.join(head)[:ERROR_SHOWN]!r}")
-        return judge(status, b"".join(answer), float(retry_after_s) or None)
-
-    async def close(self) -> None:
-        """Close all connections."""
-        await self._transfers.aclose()
+        if not head_is_complete(exchange.head):
+            shown = b"".join(exchange.head)[:ERROR_SHOWN]
+            return Retry(f"the backend broke off amid the head of its answer: {shown!r}")
+        retry_after_s = curl.getinfo(pycurl.RETRY_AFTER)
+        return judge(curl.getinfo(pycurl.RESPONSE_CODE), b"".join(exchange.answer), float(retry_after_s) or None)
 
     def _handle(self) -> pycurl.Curl:
         """What is the same for all messages: verified, direct, without redirects, cookies, netrc or compression."""

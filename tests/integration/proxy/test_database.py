@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import psycopg2
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from plantkeeper_hil.stack.postgres import Postgres
 from plantkeeper_proxy.database import Database, connect
@@ -136,3 +138,24 @@ def test_a_server_that_is_not_there_is_named(dsn: str) -> None:
         asyncio.run(connect(dsn, name="test", wait_s=1))
     with pytest.raises(StoreError, match="cannot connect to PostgreSQL"):
         Session(dsn, name="test", options="").connect(time.monotonic() + 1)
+
+
+TEXTS = st.lists(st.none() | st.text(st.characters(codec="utf-8", exclude_characters="\0")), max_size=5)
+WHOLE = st.lists(st.none() | st.integers(-(2**63), 2**63 - 1), max_size=5)
+FLOATS = st.lists(st.none() | st.floats(allow_nan=False), max_size=5)
+
+
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(st.lists(st.tuples(TEXTS, WHOLE, FLOATS), min_size=1, max_size=20))
+def test_lists_arrive_as_they_are(database_dsn: str, rows_given: list[tuple[list[str], list[int], list[float]]]) -> None:
+    """Whatever is in them: quotes, backslashes, braces, commas, NULL as a word, nothing at all."""
+
+    async def run() -> None:
+        database = await connect(database_dsn, name="test", wait_s=5)
+        for texts, whole, floats in rows_given:
+            query = "SELECT %(texts)s::text[], %(whole)s::bigint[], %(floats)s::float8[]"
+            rows = await database.run(query, {"texts": texts, "whole": whole, "floats": floats})
+            assert rows == [(texts, whole, floats)]
+        database.close()
+
+    asyncio.run(run())

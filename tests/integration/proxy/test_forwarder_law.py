@@ -36,8 +36,14 @@ class Backend:
         self.sent: list[int] = []
         self.on_their_way: dict[int, int] = {}
         self.most_at_once = 0
+        self.attempts: set[asyncio.Task[None]] = set()
 
-    async def send(self, reading: Waiting) -> Outcome:
+    def send(self, reading: Waiting, done: Callable[[Outcome], None]) -> None:
+        attempt = asyncio.get_running_loop().create_task(self.attempt(reading, done))
+        self.attempts.add(attempt)
+        attempt.add_done_callback(self.attempts.discard)
+
+    async def attempt(self, reading: Waiting, done: Callable[[Outcome], None]) -> None:
         device_id = reading.device_id
         self.on_their_way[device_id] = self.on_their_way.get(device_id, 0) + 1
         self.most_at_once = max(self.most_at_once, self.on_their_way[device_id])
@@ -49,7 +55,7 @@ class Backend:
             await asyncio.sleep(self.delay_s())
         finally:
             self.on_their_way[device_id] -= 1
-        return outcome
+        done(outcome)
 
 
 def forwarder(dsn: str, backend: Backend, seed: int = 1, **options: Any) -> Forwarder:
@@ -121,10 +127,10 @@ def test_crashes_between_any_two_steps_repeat_nothing_but_the_newest(database_ds
             one._attempt_s, one._lease_s = 0.3, 0.6
             task = asyncio.create_task(one.run())
             await asyncio.sleep(chance.uniform(0.02, 0.25))
-            for attempt in list(one._tasks):
-                attempt.cancel()
-            task.cancel()
-            await asyncio.gather(task, *one._tasks, return_exceptions=True)
+            attempts = list(backend.attempts)
+            for ended in (*attempts, task):
+                ended.cancel()
+            await asyncio.gather(task, *attempts, return_exceptions=True)
         last = forwarder(database_dsn, backend, seed)
         last._attempt_s, last._lease_s = 0.3, 0.6
         task = asyncio.create_task(last.run())

@@ -80,6 +80,12 @@ async def hangs_up(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.Str
     await peer.request(reader)
 
 
+async def outcome_of(upstream: Upstream, reading: Waiting) -> Outcome:
+    found: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
+    upstream.send(reading, found.set_result)
+    return await found
+
+
 def sent(
     talk: Talk,
     folder: Path,
@@ -101,9 +107,9 @@ def sent(
                 connections=4,
             )
             try:
-                return [await upstream.send(READING) for _ in range(times)], peer, upstream.certificate_expires_s
+                return [await outcome_of(upstream, READING) for _ in range(times)], peer, upstream.certificate_expires_s
             finally:
-                await upstream.close()
+                upstream.close()
 
     return uvloop.run(run())
 
@@ -146,10 +152,10 @@ def test_many_at_once_each_gets_its_own_answer(folder: Path) -> None:
             )
             try:
                 return await asyncio.gather(
-                    *(upstream.send(Waiting(n, n, None, 1.0, 2.0, 3.0, 0.0)) for n in range(100, 200))
+                    *(outcome_of(upstream, Waiting(n, n, None, 1.0, 2.0, 3.0, 0.0)) for n in range(100, 200))
                 )
             finally:
-                await upstream.close()
+                upstream.close()
 
     assert uvloop.run(run()) == [
         Delivered() if n % 2 else Reject(f"the backend answered 400: '{n}'") for n in range(100, 200)
@@ -318,9 +324,9 @@ def test_a_client_certificate_is_shown_where_one_is_set(tmp_path: Path) -> None:
             trust = Trust(tmp_path / tls.CA, certificate)
             upstream = Upstream(f"https://localhost:{peer.port}", trust=trust, token=None, timeout_s=5, connections=1)
             try:
-                return await upstream.send(READING)
+                return await outcome_of(upstream, READING)
             finally:
-                await upstream.close()
+                upstream.close()
 
     assert uvloop.run(run(ours)) == Delivered()
     assert isinstance(uvloop.run(run(None)), Retry)
@@ -334,9 +340,9 @@ def test_nobody_listens_there(folder: Path) -> None:
             f"https://localhost:{port}", trust=Trust(folder / tls.CA), token=None, timeout_s=5, connections=1
         )
         try:
-            return await upstream.send(READING)
+            return await outcome_of(upstream, READING)
         finally:
-            await upstream.close()
+            upstream.close()
 
     outcome = only([uvloop.run(run())])
     assert outcome.error.startswith("the backend cannot be reached")
