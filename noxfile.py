@@ -156,7 +156,7 @@ def types(session: nox.Session) -> None:
 
 @nox.session
 def firmware(session: nox.Session) -> None:
-    """Build firmware/ for the Uno and report flash and RAM."""
+    """Build firmware/, say what it takes, since the last release and beside a peer; `-- --release VERSION` keeps it."""
     system_packages(session, "emulator", "--perhaps", "firmware")
     install_project(session)
     session.run("hil", "firmware", *session.posargs)

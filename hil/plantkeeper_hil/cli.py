@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
-from rich.console import Console
 
 from plantkeeper_hil import board_session
 from plantkeeper_hil.doctor.__main__ import report as doctor_report
 from plantkeeper_hil.errors import HilError, UsageError
-from plantkeeper_hil.firmware import Toolchain, build_firmware, footprint
+from plantkeeper_hil.firmware import command as firmware_command
 from plantkeeper_hil.inventory import cli as boards_cli
 from plantkeeper_hil.observer import PLUGIN_NAME, TerminalObserver
 from plantkeeper_hil.project import Project, find_project
@@ -23,7 +22,6 @@ from plantkeeper_hil.run.plan import RunPlan
 from plantkeeper_hil.stack import foreground
 
 USAGE_STATUS = 2
-UNTOUCHED_LIMIT_BYTES, OVER_BUDGET_STATUS = 400, 1
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -86,7 +84,7 @@ def _parser() -> argparse.ArgumentParser:
     stack.set_defaults(run=foreground.run)
 
     firmware = commands.add_parser("firmware", parents=[toolchain], help="build the firmware and report what it takes")
-    firmware.set_defaults(run=_firmware)
+    firmware_command.add_arguments(firmware)
 
     doctor = commands.add_parser("doctor", help="what this machine can do, and the command that mends what it cannot")
     doctor.set_defaults(run=lambda project, _options: doctor_report(project.root))
@@ -155,23 +153,3 @@ class _Run:
         """Called by pytest; what one test could not have, no other will."""
         if report.when == "setup" and report.failed and self._session is not None:
             self._session.shouldfail = "the run could not be set up"
-
-
-def _firmware(project: Project, options: argparse.Namespace) -> int:
-    chosen = None if options.toolchain == "auto" else Toolchain(options.toolchain)
-    built = build_firmware(project, toolchain=chosen, say=print)
-    console = Console(highlight=False, soft_wrap=True)
-    console.print(f"{built.elf}\n{built.hex_file}")
-    console.print(f"flash {built.flash_bytes} bytes, RAM {built.ram_bytes} bytes, toolchain {built.toolchain.value}")
-    console.print(f"sha256 {built.sha256}")
-    for part, size in footprint.flash_by_part(built.elf, project.firmware_dir).items():
-        console.print(f"{size:7} bytes of flash  {part}")
-    taken = footprint.measure(built.elf)
-    console.print(f"{taken.stack_bytes:7} bytes of stack at its deepest")
-    console.print(f"{taken.untouched_bytes:7} bytes of RAM never touched; at least {UNTOUCHED_LIMIT_BYTES} must be")
-    console.print(f"{taken.reading_cycles:7} cycles awake a reading; {taken.signature_cycles} more where it is signed")
-    console.print(
-        f"{taken.awake_s_a_day:7.1f} s awake a day of 288 signed readings; the ATmega328P alone takes about "
-        f"{taken.charge_mah_a_day:.1f} mAh"
-    )
-    return 0 if taken.untouched_bytes >= UNTOUCHED_LIMIT_BYTES else OVER_BUDGET_STATUS

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from plantkeeper_hil.firmware import BuildResult, footprint
 from plantkeeper_proxy.signature import verify
 from plantkeeper_sim.board import UnoBoard
 from plantkeeper_sim.net import Fault
@@ -429,23 +428,6 @@ def test_a_missing_w5500_is_named(board: UnoBoard) -> None:
     board.run_for(30)
     assert "no_w5500" in names(board)
     assert len(board.events_named("taken")) == 1
-
-
-@pytest.mark.slow
-def test_at_least_400_bytes_of_ram_are_never_touched(firmware: BuildResult) -> None:
-    taken = footprint.measure(firmware.elf)
-    assert taken.untouched_bytes >= 400, taken
-    assert taken.stack_bytes + taken.untouched_bytes + firmware.ram_bytes >= 2048 - 16
-    assert taken.signature_cycles < 1_600_000, taken  # 0.1 s
-
-
-def test_flash_by_part_adds_up(firmware: BuildResult, pytestconfig: pytest.Config) -> None:
-    parts = footprint.flash_by_part(firmware.elf, pytestconfig.rootpath / "firmware")
-    assert sum(parts.values()) == firmware.flash_bytes
-    assert parts["lib/signing"] > 1000
-    assert parts["lib/journal"] > 500
-    assert parts["src"] > 4000
-    assert parts[footprint.REST] < 4000, parts
 
 
 # ---- states -----------------------------------------------------------------------------------------------------

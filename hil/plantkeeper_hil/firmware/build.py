@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
@@ -20,6 +21,7 @@ from plantkeeper_hil.stack.janitor import Janitor
 from plantkeeper_hil.stack.service import Service, finish
 
 UNO = "uno"
+RELEASED = "released.json"  # figures of the last release, in firmware/; nothing is built from them
 # Our budget. An Uno's own boot loader, 512 bytes at 0x7E00, leaves 32 256; Debian's build of it, which the emulated
 # board has at 0x7C00 (docs/emulator.md), leaves 31 744, and firmware/platform holds to that: one firmware fits both.
 FLASH_LIMIT_BYTES = 30_720
@@ -77,24 +79,84 @@ def build_firmware(
     Raises:
         FirmwareBuildError: it does not compile, does not fit, or the toolchain cannot be had.
     """
+    toolchain = _prepared(toolchain, say)
+    git = git_hash(project.root)
+    source = _firmware(project, toolchain)
+    with _sole(source):
+        _compile(project, source, environment, git)
+        return _result(source.build_dir / environment, toolchain, git)
+
+
+def build_sketch(
+    project: Project,
+    folder: Path,
+    *,
+    toolchain: Toolchain | None = None,
+    say: Callable[[str], None] = lambda _line: None,
+) -> Path:
+    """Build a PlatformIO project beside the firmware, and give its ELF; its only environment is named as its folder.
+
+    Args:
+        project: the checkout.
+        folder: with `platformio.ini`, and `platformio.system.ini` for the system's toolchain.
+        toolchain, say: as for `build_firmware`.
+
+    Raises:
+        FirmwareBuildError: it does not compile, or the toolchain cannot be had.
+    """
+    toolchain = _prepared(toolchain, say)
+    build_dir = project.build_dir / "firmware" / f"{folder.name}-{toolchain.value}"
+    source = _Source(f"the {folder.name}", folder, build_dir, toolchain)
+    with _sole(source):
+        _compile(project, source, folder.name, git_hash(project.root))
+    return source.build_dir / folder.name / "firmware.elf"
+
+
+@dataclass(frozen=True)
+class _Source:
+    """A PlatformIO project, and how and where it is built.
+
+    Args:
+        what: messages call it.
+    """
+
+    what: str
+    folder: Path
+    build_dir: Path
+    toolchain: Toolchain
+
+    def beside(self, name: str) -> Path:
+        """A file beside the build folder, which PlatformIO empties when its settings changed."""
+        return self.build_dir.with_name(f"{name}-{self.build_dir.name}")
+
+
+def _firmware(project: Project, toolchain: Toolchain) -> _Source:
+    return _Source("the firmware", project.firmware_dir, project.build_dir / "firmware" / toolchain.value, toolchain)
+
+
+def _prepared(toolchain: Toolchain | None, say: Callable[[str], None]) -> Toolchain:
+    """The toolchain that is asked for, or else can be had; it is there afterwards."""
     if toolchain is None:
         toolchain = Toolchain.REGISTRY if registry.use_registry() else Toolchain.SYSTEM
     if toolchain is Toolchain.SYSTEM:
         _bring("firmware", say)
-    git = git_hash(project.root)
-    build_dir = _build_dir(project, toolchain)
-    build_dir.mkdir(parents=True, exist_ok=True)
-    # beside the build folder, which PlatformIO empties when its settings changed
-    with exclusive(build_dir.with_name(f"build-{toolchain.value}.lock")):
-        log = build_dir.with_name(f"build-{toolchain.value}.log")
-        status = _run(project, environment, toolchain, git, log, timeout_s=BUILD_TIMEOUT_S)
-        if status is None:
-            raise FirmwareBuildError(f"the firmware was not built within {BUILD_TIMEOUT_S:g} s; {_end_of(log)}")
-        if status != 0:
-            raise FirmwareBuildError(
-                f"the firmware does not build (PlatformIO ended with status {status}); {_end_of(log)}"
-            )
-        return _result(build_dir / environment, toolchain, git)
+    return toolchain
+
+
+def _sole(source: _Source) -> AbstractContextManager[None]:
+    source.build_dir.mkdir(parents=True, exist_ok=True)
+    return exclusive(source.beside("build").with_suffix(".lock"))
+
+
+def _compile(project: Project, source: _Source, environment: str, git: str) -> None:
+    log = source.beside("build").with_suffix(".log")
+    status = _run(project, source, environment, git, log, timeout_s=BUILD_TIMEOUT_S)
+    if status is None:
+        raise FirmwareBuildError(f"{source.what} was not built within {BUILD_TIMEOUT_S:g} s; {_end_of(log)}")
+    if status != 0:
+        raise FirmwareBuildError(
+            f"{source.what} does not build (PlatformIO ended with status {status}); {_end_of(log)}"
+        )
 
 
 def upload_firmware(
@@ -115,12 +177,12 @@ def upload_firmware(
     """
     if firmware.toolchain is Toolchain.SYSTEM:
         _bring("upload", say)
-    build_dir = _build_dir(project, firmware.toolchain)
+    source = _firmware(project, firmware.toolchain)
     git = firmware.identity.partition("+")[2].partition(".elf-")[0]
-    log = build_dir.with_name(f"upload-{firmware.toolchain.value}.log")
+    log = source.beside("upload").with_suffix(".log")
     words = ("--target", "nobuild", "--target", "upload", "--upload-port", port)
-    with exclusive(build_dir.with_name(f"build-{firmware.toolchain.value}.lock")):
-        status = _run(project, firmware.environment, firmware.toolchain, git, log, *words, timeout_s=timeout_s)
+    with _sole(source):
+        status = _run(project, source, firmware.environment, git, log, *words, timeout_s=timeout_s)
     if status is None:
         raise FirmwareBuildError(
             f"the upload through {port} did not end within {timeout_s:g} s and was given up: was the board unplugged, "
@@ -133,10 +195,6 @@ def upload_firmware(
         )
 
 
-def _build_dir(project: Project, toolchain: Toolchain) -> Path:
-    return project.build_dir / "firmware" / toolchain.value
-
-
 def git_hash(root: Path) -> str:
     """Short commit hash of the checkout, with `.dirty` where firmware/ differs from it; `nogit` outside git."""
     git = ["git", "-C", str(root)]
@@ -144,7 +202,8 @@ def git_hash(root: Path) -> str:
         commit = subprocess.run(
             [*git, "rev-parse", "--short=10", "HEAD"], check=True, capture_output=True, text=True
         ).stdout.strip()
-        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "firmware"], check=False).returncode
+        sources = ["firmware", f":!firmware/{RELEASED}"]
+        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", *sources], check=False).returncode
     except (OSError, subprocess.CalledProcessError):
         return "nogit"
     return commit + (".dirty" if changed else "")
@@ -158,20 +217,20 @@ def _bring(group: str, say: Callable[[str], None]) -> None:
 
 
 def _run(
-    project: Project, environment: str, toolchain: Toolchain, git: str, log: Path, *more: str, timeout_s: float
+    project: Project, source: _Source, environment: str, git: str, log: Path, *more: str, timeout_s: float
 ) -> int | None:
     """PlatformIO's status; None where it did not end in time."""
     variables = os.environ | {
-        "PLATFORMIO_BUILD_DIR": str(_build_dir(project, toolchain)),
+        "PLATFORMIO_BUILD_DIR": str(source.build_dir),
         "PLATFORMIO_SETTING_ENABLE_TELEMETRY": "no",
         "PLANTKEEPER_GIT_HASH": git,
     }
     command = [sys.executable, "-m", "platformio", "run", "--environment", environment, *more]
-    if toolchain is Toolchain.SYSTEM:
+    if source.toolchain is Toolchain.SYSTEM:
         core_dir = project.build_dir / "platformio"
         scons_shim.write_package(core_dir)
         variables["PLATFORMIO_CORE_DIR"] = str(core_dir)
-        command += ["--project-conf", str(project.firmware_dir / "platformio.system.ini")]
+        command += ["--project-conf", str(source.folder / "platformio.system.ini")]
     log.unlink(missing_ok=True)
     with Janitor() as janitor:  # PlatformIO may download for minutes, which shall not go on when we are killed
         service = Service.start(
@@ -179,7 +238,7 @@ def _run(
             command,
             log_dir=log.parent,
             environment=variables,
-            cwd=project.firmware_dir,
+            cwd=source.folder,
             watch=janitor.watch_process,
         )
         try:
