@@ -23,6 +23,7 @@ from plantkeeper_hil.firmware.figures import (
 )
 from plantkeeper_hil.firmware.footprint import awake_s_a_day, charge_mah_a_day
 from plantkeeper_hil.firmware.peer import longest_run
+from plantkeeper_hil.project import Project
 
 GOOD = Figures(25_000, 700, 700, 600, 300_000, 800_000, {"src": 10_000, "lib/text": 600})
 counts = st.integers(0, 2**32)
@@ -47,6 +48,15 @@ def test_a_release_is_read_back_as_it_was_written(release: Release) -> None:
 def test_what_is_no_release_is_named(text: str) -> None:
     with pytest.raises(UsageError, match=r"released\.json: not the figures of a release"):
         decode(text, "released.json")
+
+
+def test_the_released_figures_of_this_checkout_can_be_read(pytestconfig: pytest.Config) -> None:
+    path = Project(pytestconfig.rootpath).firmware_dir / "released.json"
+    release = decode(path.read_text(encoding="utf-8"), str(path))
+    assert breaches(release.boards) == []
+    for board in release.boards.values():
+        assert sum(board.flash_by_part.values()) == board.flash_bytes
+    assert f"\n## [{release.version}]" in (pytestconfig.rootpath / "CHANGELOG.md").read_text(encoding="utf-8")
 
 
 @given(counts, counts)
