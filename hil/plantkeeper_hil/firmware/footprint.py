@@ -30,8 +30,9 @@ WARM_UP_S, READINGS, PERIOD_S = 5.0, 10, 300
 COMMANDS = (b"*IDN?", b"READ?", b"POST?", b"STAT?", b"*TST?", b"SYST:ERR?", b"CONF:NET:IP?", b"CONF:SAVE", b"X")
 
 
-# Supply current in mA at 16 MHz and 5 V: twice the typical values at 8 MHz (DS40002061A table 29-13; figures 31-332 and
-# 31-337 show that it grows with the clock). The Uno's regulator, its USB chip and the W5500 take far more.
+# Supply current in mA at 16 MHz and 5 V: twice the typical values at 8 MHz (DS40002061B, DC Characteristics of the
+# ATmega328P; its Typical Characteristics show that it grows with the clock). The Uno's regulator, its USB chip and the
+# W5500 take far more.
 ACTIVE_MA, IDLE_MA = 2 * 5.2, 2 * 1.2
 DAY_S = 86_400
 
