@@ -147,7 +147,9 @@ FLOATS = st.lists(st.none() | st.floats(allow_nan=False), max_size=5)
 
 @settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(TEXTS, WHOLE, FLOATS), min_size=1, max_size=20))
-def test_lists_arrive_as_they_are(database_dsn: str, rows_given: list[tuple[list[str], list[int], list[float]]]) -> None:
+def test_lists_arrive_as_they_are(
+    database_dsn: str, rows_given: list[tuple[list[str], list[int], list[float]]]
+) -> None:
     """Whatever is in them: quotes, backslashes, braces, commas, NULL as a word, nothing at all."""
 
     async def run() -> None:
