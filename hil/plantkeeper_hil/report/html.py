@@ -5,7 +5,7 @@ One file with plotly's script inside, so that it opens from disk without a netwo
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from html import escape
 from typing import NamedTuple
 
@@ -58,7 +58,13 @@ def render(report: RunReport) -> str:
         legend={"orientation": "h", "y": 1.06},
     )
     plots = figure.to_html(include_plotlyjs=True, full_html=False, config={"displaylogo": False})
-    return PAGE.format(verdict=_verdict(report), rows=_rows(report), findings=_findings(report), plots=plots)
+    return PAGE.format(
+        title=title_of(report.hours),
+        verdict=_verdict(report),
+        rows=_rows(report),
+        findings=_findings(report),
+        plots=plots,
+    )
 
 
 def tick_h(hours: float) -> float:
@@ -163,12 +169,22 @@ def _rows(report: RunReport) -> str:
 
 def _findings(report: RunReport) -> str:
     dropped = [f"device {drop.device_id} reading {drop.key}: {drop.reason}" for drop in report.verdict.dropped]
-    return _list("Findings", map(str, report.verdict.findings)) + _list("Dropped by the board itself", dropped)
+    return _list("<h2>Findings</h2>{}", list(map(str, report.verdict.findings))) + _list(
+        f"<details><summary>{len(dropped)} dropped by the board itself</summary>{{}}</details>", dropped
+    )
 
 
-def _list(title: str, lines: Iterable[str]) -> str:
+def _list(frame: str, lines: Sequence[str]) -> str:
     items = "".join(f"<li>{escape(line)}</li>" for line in lines)
-    return f"<h2>{title}</h2><ol>{items}</ol>" if items else ""
+    return frame.format(f"<ol>{items}</ol>") if items else ""
+
+
+def title_of(hours: float) -> str:
+    """What a run of so many hours is called: whole days are virtual ones."""
+    days = round(hours / 24)
+    if days and hours == 24 * days:
+        return "a virtual day" if days == 1 else f"{days} virtual days"
+    return f"{hours:.3g} hours"
 
 
 PAGE = """<!doctype html>
@@ -176,7 +192,7 @@ PAGE = """<!doctype html>
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>PlantKeeper: a virtual day</title>
+<title>PlantKeeper: {title}</title>
 <style>
 body {{ font: 15px/1.45 system-ui, sans-serif; margin: 1.5rem auto; max-width: 75rem; padding: 0 1rem; color: #222; }}
 dl {{ columns: 17rem auto; column-gap: 2.5rem; margin: 0; }}
@@ -189,7 +205,7 @@ dd {{ margin: 0; font-variant-numeric: tabular-nums; overflow: hidden; text-over
 </style>
 </head>
 <body>
-<h1>PlantKeeper: a virtual day</h1>
+<h1>PlantKeeper: {title}</h1>
 {verdict}
 <dl>{rows}</dl>
 {findings}

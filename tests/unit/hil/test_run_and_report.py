@@ -19,7 +19,7 @@ from plantkeeper_hil.latency import Latency, summarise
 from plantkeeper_hil.ledgers import LedgerError
 from plantkeeper_hil.readings import Drop, Key, Record, Values
 from plantkeeper_hil.report import html
-from plantkeeper_hil.report.html import what_happened
+from plantkeeper_hil.report.html import title_of, what_happened
 from plantkeeper_hil.report.model import DeviceLine, FirmwareFacts, Point, RunReport, Truth, conclusion, summary
 from plantkeeper_hil.report.table import render
 from plantkeeper_hil.run.evidence import count_bursts
@@ -260,6 +260,15 @@ def test_the_page_stands_alone_and_escapes_what_it_shows() -> None:
     assert "Plotly.newPlot" in page
     for title in ("temperature", "light, 0", "soil moisture", "latency"):
         assert title in page
+
+
+@pytest.mark.parametrize(
+    ("hours", "title"),
+    [(24, "a virtual day"), (720, "30 virtual days"), (2, "2 hours"), (0.01, "0.01 hours")],
+)
+def test_a_page_is_called_by_what_it_shows(hours: float, title: str) -> None:
+    assert title_of(hours) == title
+    assert f"<h1>PlantKeeper: {title}</h1>" in html.render(replace(report(), hours=hours))
 
 
 @pytest.mark.parametrize(
