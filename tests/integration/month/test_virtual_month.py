@@ -19,10 +19,12 @@ from plantkeeper_hil.run.evidence import ledgers_of
 from plantkeeper_hil.run.plan import RunPlan
 from plantkeeper_hil.stack.local import LocalStack, StackOptions
 from plantkeeper_sim.board import UnoBoard
+from plantkeeper_sim.provision import crc16
 
 pytestmark = [pytest.mark.integration, pytest.mark.slow, pytest.mark.timeout(900), pytest.mark.xdist_group("month")]
 DAYS, SEED = 30, 6
 POWER_CUTS = 14
+JOURNAL_AT, RECORD_BYTES = 344, 17
 
 
 @pytest.fixture(scope="module")
@@ -62,6 +64,21 @@ def test_every_reading_was_delivered_or_named_as_dropped(month: DayResult, board
     assert {drop.reason for drop in verdict.dropped} == {"full"}
     assert 0 < len(verdict.dropped) < 60
     assert verdict.delivered == verdict.stored == verdict.taken - len(verdict.dropped)
+
+
+def count_in_eeprom(board: UnoBoard) -> int:
+    """The board's own count of readings that it gave up in its life, in its journal's newest record."""
+    journal = board.mcu.eeprom[JOURNAL_AT:]
+    records = [journal[at : at + RECORD_BYTES] for at in range(0, len(journal), RECORD_BYTES)]
+    whole = [record for record in records if crc16(record[:14]) == int.from_bytes(record[14:16], "little")]
+    newest = max(
+        whole, key=lambda record: (int.from_bytes(record[:2], "little"), int.from_bytes(record[2:5], "little"))
+    )
+    return int.from_bytes(newest[11:14], "little") >> 7
+
+
+def test_the_boards_count_that_outlives_power_cuts_agrees(month: DayResult, board: UnoBoard) -> None:
+    assert count_in_eeprom(board) == len(month.report.verdict.dropped)
 
 
 def test_without_one_of_the_boards_lines_the_month_is_not_conserved(month: DayResult) -> None:
