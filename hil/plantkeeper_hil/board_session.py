@@ -13,8 +13,8 @@ import pytest
 
 from plantkeeper_hil.bench_board import BenchBoard, candidates
 from plantkeeper_hil.board.cassette import Cassette
-from plantkeeper_hil.board.choice import from_environment, parse
-from plantkeeper_hil.board.compare import parting
+from plantkeeper_hil.board.choice import Recorded, Simulated, from_environment, parse
+from plantkeeper_hil.board.compare import compare
 from plantkeeper_hil.errors import HilError
 from plantkeeper_hil.evidence import CASSETTE
 from plantkeeper_hil.firmware import Toolchain, build_firmware
@@ -83,10 +83,12 @@ def _compare(_project: Project, options: argparse.Namespace) -> int:
         raise HilError(f"no test is in both {options.first} and {options.second}; record both with hil record")
     parted = 0
     for name in both:
-        difference = parting(*(Cassette.load(folder / name / CASSETTE) for folder in (options.first, options.second)))
-        print(f"{'PARTS' if difference else 'alike'}  {name}")
-        print("".join(f"  {line}\n" for line in difference), end="")
-        parted += bool(difference)
+        compared = compare(*(Cassette.load(folder / name / CASSETTE) for folder in (options.first, options.second)))
+        ours, theirs, both_took = compared.readings
+        word = "PARTS" if compared.difference else "alike"
+        print(f"{word}  {name} (readings: {ours} and {theirs}, {both_took} compared)")
+        print("".join(f"  {line}\n" for line in compared.difference), end="")
+        parted += bool(compared.difference)
     for name in sorted(names[0] ^ names[1]):
         print(f"once   {name} (only in {options.first if name in names[0] else options.second})")
     print(f"{len(both) - parted} alike, {parted} part")
@@ -100,10 +102,11 @@ def _test(project: Project, options: argparse.Namespace) -> int:
         if options.emulated_board:
             board = stack.enter_context(_emulated(out / "board"))
         else:
-            words = options.pytest_words
-            if not any(word.split("=")[0] == "--port" for word in words) and options.hil_board != "sim":
+            words, choice = options.pytest_words, parse(options.hil_board)
+            by_port = any(word.split("=")[0] == "--port" for word in words)
+            if not by_port and not isinstance(choice, Simulated | Recorded):
                 # before anything is built: who has no board is told so at once
-                candidates(parse(options.hil_board), boards_file.load(boards_file.path_of(project)))
+                candidates(choice, boards_file.load(boards_file.path_of(project)))
             board = [f"--hil-board={options.hil_board}"]
         return int(
             pytest.main(

@@ -7,6 +7,7 @@ HilError
 ├── LedgerError            a place's record cannot be read as readings (ledgers.py)
 ├── FaultRunError          a load or a fault could not be carried out (faults/)
 ├── BoardError             a board does not do what it should (board/errors.py)
+├── CassetteError          a recording cannot be read or written, or a test does otherwise (board/cassette.py)
 ├── BoardRunError          a board stopped in the middle of a run (run/day.py)
 └── UsageError             an option's value makes no sense
 """

@@ -10,10 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from plantkeeper_hil.board.base import ConsoleBoard
-from plantkeeper_hil.board.cassette import Cassette, Post
-from plantkeeper_hil.board.emulated import EmulatedBoard
+from plantkeeper_hil.board.cassette import Cassette, placed
 from plantkeeper_hil.board.lines import as_log
-from plantkeeper_hil.board.serial import SerialBoard
+from plantkeeper_hil.traffic.connection import Connection
 
 SERIAL_LOG, EXCHANGES, JOURNAL, ROWS, FACTS, CASSETTE = (
     "serial.log",
@@ -47,14 +46,18 @@ class EvidenceFolder:
         for name in (SERIAL_LOG, EXCHANGES, JOURNAL, ROWS, FACTS, CASSETTE):
             (path / name).unlink(missing_ok=True)
 
-    def keep_board(self, board: ConsoleBoard) -> None:
-        """Its serial log with both clocks, its HTTP exchanges as far as somebody listened, and all as a cassette."""
-        posts = posts_of(board)
+    def keep_board(self, board: ConsoleBoard, connections: Sequence[Connection]) -> None:
+        """Its serial log with both clocks, what went over its connections, and all as a cassette.
+
+        Raises:
+            CassetteError: a key or a token would be in it; nothing is kept then.
+        """
+        cassette = Cassette(board.name, board.calls, board.lines, placed(connections, board.lines), self.facts)
+        cassette.save(self.path / CASSETTE)
         (self.path / SERIAL_LOG).write_text(as_log(board.lines))
-        (self.path / EXCHANGES).write_text(
-            "".join(f"{post.request}\n\n{post.answer}\n\n" for post in posts), newline=""
+        (self.path / EXCHANGES).write_bytes(
+            b"".join(b"%b\n\n%b\n\n" % (connection.sent, connection.received) for connection in connections)
         )
-        Cassette(board.name, board.calls, board.lines, posts, self.facts).save(self.path / CASSETTE)
 
     def keep_records(self, rows: Sequence[Mapping[str, Any]], journal: Sequence[Mapping[str, Any]]) -> None:
         """What PostgreSQL stored and what the backend was asked while the test ran."""
@@ -64,20 +67,6 @@ class EvidenceFolder:
     def keep_facts(self) -> None:
         """Versions, seed, board."""
         (self.path / FACTS).write_text(json.dumps(self.facts, indent=1, default=str) + "\n")
-
-
-def posts_of(board: ConsoleBoard) -> list[Post]:
-    """The board's HTTP exchanges: of the emulated network, or of the tunnel; a real W5500's wire has no listener."""
-    exchanges: Sequence[Any] = ()
-    if isinstance(board, EmulatedBoard):
-        exchanges = board.uno.network.exchanges
-    elif isinstance(board, SerialBoard):
-        exchanges = board.tunnel.exchanges
-    return [
-        Post(bytes(exchange.sent).decode("latin-1"), bytes(exchange.received).decode("latin-1"))
-        for exchange in exchanges
-        if exchange.sent
-    ]
 
 
 def _lines(records: Sequence[Mapping[str, Any]]) -> str:

@@ -6,19 +6,22 @@ import shlex
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from plantkeeper_hil.bench_board import BenchBoard
 from plantkeeper_hil.board.base import Board, ConsoleBoard
-from plantkeeper_hil.board.choice import Simulated
+from plantkeeper_hil.board.cassette import Cassette
+from plantkeeper_hil.board.choice import Recorded, Simulated
 from plantkeeper_hil.board.emulated import EmulatedBoard
+from plantkeeper_hil.board.recorded import RecordedBoard
 from plantkeeper_hil.errors import HilError
 from plantkeeper_hil.evidence import EvidenceFolder, folder_name
 from plantkeeper_hil.firmware import BuildResult, Toolchain, build_firmware
-from plantkeeper_hil.firmware.build import git_hash
 from plantkeeper_hil.observer import PLUGIN_NAME, Observer
 from plantkeeper_hil.project import Project, find_project
+from plantkeeper_hil.recordings import RUN, evidence_root, facts_of, firmware_facts, kept, recording_of
 from plantkeeper_hil.report import files
 from plantkeeper_hil.run.day import DayResult, run_day
 from plantkeeper_hil.run.plan import RunPlan
@@ -29,6 +32,8 @@ from plantkeeper_hil.stack.clients import BackendClient, DatabaseClient
 from plantkeeper_hil.stack.compose import ComposeOptions, ComposeStack
 from plantkeeper_hil.stack.local import GATEWAY_COMMAND, LocalStack, StackOptions
 from plantkeeper_hil.stack.running import RunningStack
+from plantkeeper_hil.stack.service import listening_socket
+from plantkeeper_hil.traffic.relay import Relay
 from plantkeeper_sim.avr import load_elf
 from plantkeeper_sim.board import UnoBoard
 from plantkeeper_sim.provision import BoardConfig
@@ -46,18 +51,6 @@ def explained() -> Iterator[None]:
         yield
     except HilError as error:
         raise pytest.fail.Exception(str(error), pytrace=False) from None
-
-
-@contextmanager
-def kept(evidence: EvidenceFolder, board: ConsoleBoard, stack: Stack) -> Iterator[None]:
-    """Keep what board, PostgreSQL and backend say of the test, however it ends."""
-    rows, journal = stack.database.readings(), stack.backend.journal()
-    last_row, last_entry = rows[-1]["id"] if rows else 0, journal[-1]["n"] if journal else 0
-    try:
-        yield
-    finally:
-        evidence.keep_board(board)
-        evidence.keep_records(stack.database.readings(after=last_row), stack.backend.journal(after=last_entry))
 
 
 @pytest.fixture(scope="session")
@@ -133,13 +126,21 @@ def stack(
         options = StackOptions(
             log_dir=out_dir / "logs",
             devices=run_plan.boards + 1,
-            gateway_host=pytestconfig.getoption("--hil-gateway-host") or LOOPBACK,
-            gateway_port=pytestconfig.getoption("--hil-gateway-port"),
             gateway_command=shlex.split(command) if command else GATEWAY_COMMAND,
             say=observer.say,
         )
         made = LocalStack(options)
     with explained(), made as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def relay(pytestconfig: pytest.Config, stack: Stack) -> Iterator[Relay]:
+    """Where boards post to: passes their bytes on to the stack's gateway, and records them."""
+    host = pytestconfig.getoption("--hil-gateway-host") or LOOPBACK
+    with explained():
+        listener = listening_socket(host, pytestconfig.getoption("--hil-gateway-port"))
+    with Relay(listener, to=(LOOPBACK, stack.gateway_port)) as running:
         yield running
 
 
@@ -163,15 +164,16 @@ def database(stack: Stack) -> DatabaseClient:
 
 @pytest.fixture(scope="session")
 def bench_board(
-    pytestconfig: pytest.Config, hil_project: Project, firmware: BuildResult, observer: Observer
+    request: pytest.FixtureRequest, pytestconfig: pytest.Config, hil_project: Project, observer: Observer
 ) -> Iterator[BenchBoard | None]:
-    """The real board of the session, locked, flashed and checked; None where the board is the emulator.
+    """The real board of the session, locked, flashed and checked; None where it is the emulator, or played.
 
     What it runs must be what was built; else the session ends here.
     """
-    if isinstance(choice_of(pytestconfig), Simulated):
+    if isinstance(choice_of(pytestconfig), Simulated | Recorded):
         yield None
         return
+    firmware: BuildResult = request.getfixturevalue("firmware")
     try:
         taken = take_board(pytestconfig)
     except HilError as error:
@@ -188,7 +190,7 @@ def bench_board(
 
 @pytest.fixture(scope="session")
 def configured_board(
-    pytestconfig: pytest.Config, bench_board: BenchBoard | None, stack: Stack
+    pytestconfig: pytest.Config, bench_board: BenchBoard | None, relay: Relay
 ) -> Iterator[BenchBoard | None]:
     """The real board, set up to post to the stack every 4 s; afterwards it has its own settings again."""
     if bench_board is None:
@@ -197,8 +199,8 @@ def configured_board(
     settings: dict[str, object] = {"CONF:DEV:ID": FIRST_DEVICE, "CONF:INT": PERIOD_S}
     host = pytestconfig.getoption("--hil-gateway-host")
     if host:
-        settings |= {"CONF:NET:SERV": host, "CONF:NET:PORT": stack.gateway_port}
-    bench_board.route = lambda _address, _port: (LOOPBACK, stack.gateway_port)
+        settings |= {"CONF:NET:SERV": host, "CONF:NET:PORT": relay.port}
+    bench_board.route = lambda _address, _port: relay.address
     with explained():
         with bench_board.open() as board:
             before = {header: board.scpi(f"{header}?") for header in settings}
@@ -216,20 +218,23 @@ def emulated_eeprom() -> list[bytes]:
 
 
 @pytest.fixture
+def cassette(pytestconfig: pytest.Config, request: pytest.FixtureRequest, hil_project: Project) -> Cassette | None:
+    """What was recorded of the test, where the board is a played one."""
+    with explained():
+        return recording_of(pytestconfig, hil_project, folder_name(request.node.nodeid))
+
+
+@pytest.fixture
 def evidence(
-    pytestconfig: pytest.Config, request: pytest.FixtureRequest, hil_project: Project, firmware: BuildResult
+    pytestconfig: pytest.Config, request: pytest.FixtureRequest, hil_project: Project, cassette: Cassette | None
 ) -> Iterator[EvidenceFolder]:
-    """The test's folder of evidence; its facts are JUnit properties too."""
-    chosen = pytestconfig.getoption("--hil-evidence")
-    root = Path(chosen) if chosen else hil_project.build_dir / "evidence"
-    facts = {
-        "test": request.node.nodeid,
-        "firmware": firmware.identity,
-        "firmware_sha256": firmware.sha256,
-        "git": git_hash(hil_project.root),
-        "seed": pytestconfig.getoption("--hil-seed"),
-    }
-    folder = EvidenceFolder(root / folder_name(request.node.nodeid), facts)
+    """The test's folder of evidence; its facts, a recording's where one is played, are JUnit properties too."""
+    if cassette is not None:
+        facts = dict(cassette.facts)
+    else:
+        facts = facts_of(pytestconfig, hil_project, request.getfixturevalue("firmware"))
+    facts |= {"test": request.node.nodeid}
+    folder = EvidenceFolder(evidence_root(pytestconfig, hil_project) / folder_name(request.node.nodeid), facts)
     yield folder
     folder.keep_facts()
     request.node.user_properties.extend((name, str(value)) for name, value in folder.facts.items())
@@ -237,58 +242,86 @@ def evidence(
 
 @pytest.fixture
 def board(  # noqa: PLR0917 - pytest asks for fixtures by position
+    request: pytest.FixtureRequest,
     run_plan: RunPlan,
     configured_board: BenchBoard | None,
-    firmware: BuildResult,
+    cassette: Cassette | None,
     stack: Stack,
+    relay: Relay,
     emulated_eeprom: list[bytes],
     evidence: EvidenceFolder,
 ) -> Iterator[Board]:
     """The board, fresh from a start, posting to the stack's gateway every 4 s."""
+    if cassette is not None:
+        failed_before = request.session.testsfailed
+        played = RecordedBoard(cassette, gateway=relay.address)
+        with explained(), kept(evidence, played, stack, relay):
+            yield played
+            if request.session.testsfailed == failed_before:  # else the test broke off, and says so itself
+                played.check_finished()
+        return
     if configured_board is not None:
         with explained():
             opened = configured_board.open()
         evidence.facts |= {"board": opened.name, "board_serial": configured_board.entry.serial or ""}
-        with opened, kept(evidence, opened, stack):
+        with opened, kept(evidence, opened, stack, relay):
             yield opened
         return
+    firmware: BuildResult = request.getfixturevalue("firmware")
     config = BoardConfig(run_plan.boards + 1, period_s=PERIOD_S)  # beside the boards of the virtual day
     eeprom = emulated_eeprom.pop() if emulated_eeprom else None
     uno = UnoBoard(load_elf(firmware.elf), config, seed=run_plan.seed, eeprom=eeprom)
-    uno.network.map(str(config.gateway), config.gateway_port, to=(LOOPBACK, stack.gateway_port))
-    with EmulatedBoard(uno) as emulated, kept(evidence, emulated, stack):
-        evidence.facts["board"] = emulated.name
+    uno.network.map(str(config.gateway), config.gateway_port, to=relay.address)
+    evidence.facts["board"] = f"sim-{config.device_id}"
+    with EmulatedBoard(uno) as emulated, kept(evidence, emulated, stack, relay):
         yield emulated
     emulated_eeprom.append(uno.mcu.eeprom)
 
 
 @pytest.fixture(scope="session")
 def virtual_day(  # noqa: PLR0917 - pytest asks for fixtures by position
+    request: pytest.FixtureRequest,
     pytestconfig: pytest.Config,
+    hil_project: Project,
     out_dir: Path,
     run_plan: RunPlan,
-    firmware: BuildResult,
     configured_board: BenchBoard | None,
     stack: Stack,
+    relay: Relay,
     observer: Observer,
 ) -> DayResult:
-    """The run, finished and reported, whatever its verdict: a virtual day, or some readings of a real board."""
-    if configured_board is None:
+    """The run, finished and reported, whatever its verdict: a virtual day, or readings of a real or played board."""
+    with explained():
+        recorded = recording_of(pytestconfig, hil_project, RUN)
+    if recorded is not None:
+        with RecordedBoard(recorded, gateway=relay.address) as played:
+            result = _judged_run(played, dict(recorded.facts), stack, relay, observer)
+            played.check_finished()
+    elif configured_board is not None:
+        facts = facts_of(pytestconfig, hil_project, request.getfixturevalue("firmware")) | {
+            "readings": pytestconfig.getoption("--hil-readings"),
+            "board_serial": configured_board.entry.serial or "",
+        }
+        folder = EvidenceFolder(evidence_root(pytestconfig, hil_project) / RUN, facts)
+        with explained(), configured_board.open() as board, kept(folder, board, stack, relay):
+            result = _judged_run(board, facts, stack, relay, observer)
+        folder.keep_facts()
+    else:
         observer.say(f"running {run_plan.boards} board(s) for {run_plan.hours:g} virtual hours, seed {run_plan.seed}")
+        firmware: BuildResult = request.getfixturevalue("firmware")
         with explained(), observer.progress(run_plan.virtual_s * run_plan.boards) as progress:
             result = run_day(run_plan, firmware, stack, progress=progress)
-    else:
-        readings = pytestconfig.getoption("--hil-readings")
-        observer.say(f"running board {configured_board.entry.id} for {readings} readings in real time")
-        with explained(), configured_board.open() as board, observer.progress(readings * PERIOD_S) as progress:
-            result = run_real(
-                board,
-                firmware,
-                stack,
-                readings=readings,
-                seed=run_plan.seed,
-                progress=progress,
-            )
     files.write_summary(result.report, out_dir)
     observer.result = result
     return result
+
+
+def _judged_run(
+    board: ConsoleBoard, facts: dict[str, Any], stack: Stack, relay: Relay, observer: Observer
+) -> DayResult:
+    readings = facts["readings"]
+    observer.say(f"{board}: {readings} readings")
+    with explained(), observer.progress(readings * PERIOD_S) as progress:
+        return run_real(
+            board, firmware_facts(facts), stack, relay, readings=readings, seed=facts["seed"], progress=progress
+        )

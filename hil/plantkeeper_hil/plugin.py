@@ -15,6 +15,7 @@ from plantkeeper_hil.fixtures import (
     backend,
     bench_board,
     board,
+    cassette,
     configured_board,
     database,
     emulated_eeprom,
@@ -24,6 +25,7 @@ from plantkeeper_hil.fixtures import (
     hil_project,
     observer,
     out_dir,
+    relay,
     run_plan,
     stack,
     virtual_day,
@@ -34,6 +36,7 @@ __all__ = [
     "backend",
     "bench_board",
     "board",
+    "cassette",
     "configured_board",
     "database",
     "emulated_eeprom",
@@ -43,6 +46,7 @@ __all__ = [
     "hil_project",
     "observer",
     "out_dir",
+    "relay",
     "run_plan",
     "stack",
     "virtual_day",
@@ -136,11 +140,10 @@ def _add_board_options(group: pytest.OptionGroup) -> None:
     group.addoption(
         "--hil-gateway-host",
         metavar="ADDRESS",
-        help="IPv4 address on which the gateway listens, and which a real board is told (default: 127.0.0.1, untold)",
+        help="IPv4 address of this machine at which a real board reaches the gateway, and which it is told (default: "
+        "127.0.0.1, untold)",
     )
-    group.addoption(
-        "--hil-gateway-port", type=int, default=0, metavar="N", help="the gateway's port (default: a free one)"
-    )
+    group.addoption("--hil-gateway-port", type=int, default=0, metavar="N", help="the port there (default: a free one)")
 
 
 @pytest.hookimpl(tryfirst=True)

@@ -6,7 +6,8 @@ import pytest
 
 from plantkeeper_hil.bench_board import BenchBoard, candidates, capabilities_of
 from plantkeeper_hil.board.base import Capability
-from plantkeeper_hil.board.choice import Auto, Choice, Simulated, parse
+from plantkeeper_hil.board.choice import Auto, Choice, Recorded, Simulated, parse
+from plantkeeper_hil.board.recorded import RecordedBoard
 from plantkeeper_hil.errors import HilError, UsageError
 from plantkeeper_hil.firmware.build import UNO
 from plantkeeper_hil.inventory import boards_file, entries, usb
@@ -48,7 +49,9 @@ def take_board(config: pytest.Config) -> BenchBoard:
 
 
 def capabilities(config: pytest.Config) -> tuple[str, frozenset[Capability]]:
-    """Name and capabilities of the chosen real board; nothing where there is none, which its fixture tells."""
+    """Name and capabilities of the chosen board; nothing where there is none, which its fixture tells."""
+    if isinstance(choice_of(config), Recorded):
+        return str(config.getoption("--hil-board")), RecordedBoard.CAPABILITIES
     entry = _chosen(config)
     if entry is None:
         return str(config.getoption("--hil-board")), frozenset()
@@ -57,7 +60,7 @@ def capabilities(config: pytest.Config) -> tuple[str, frozenset[Capability]]:
 
 def platform_of(config: pytest.Config) -> str:
     """Environment of firmware/platformio.ini for the chosen board; the Uno's where there is none."""
-    if isinstance(choice_of(config), Simulated):
+    if isinstance(choice_of(config), Simulated | Recorded):
         return UNO
     entry = _chosen(config)
     return entry.platform if entry else UNO

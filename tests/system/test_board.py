@@ -11,7 +11,7 @@ import pytest
 from plantkeeper_hil.board.base import Board, Reset
 from plantkeeper_hil.board.emulated import EmulatedBoard
 from plantkeeper_hil.board.errors import CommandError
-from plantkeeper_hil.firmware import BuildResult
+from plantkeeper_hil.evidence import EvidenceFolder
 from plantkeeper_hil.stack.clients import BackendClient, DatabaseClient
 from plantkeeper_sim.parts.dht11 import Dht11Fault
 
@@ -33,8 +33,8 @@ def emulated(board: Board) -> EmulatedBoard:
     return board
 
 
-def test_it_runs_what_was_built(board: Board, firmware: BuildResult) -> None:
-    assert board.identity.firmware == firmware.identity
+def test_it_runs_what_was_built(board: Board, evidence: EvidenceFolder) -> None:
+    assert board.identity.firmware == evidence.facts["firmware"]
 
 
 def test_its_parts_are_well(board: Board) -> None:

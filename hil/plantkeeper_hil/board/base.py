@@ -11,6 +11,7 @@ from itertools import zip_longest
 from types import TracebackType
 from typing import Protocol, Self, TypeVar
 
+from plantkeeper_hil.board import secrets
 from plantkeeper_hil.board.errors import BoardError, BoardTimeoutError, CommandError
 from plantkeeper_hil.board.identity import Identity
 from plantkeeper_hil.board.lines import ConsoleLine, show
@@ -49,7 +50,7 @@ class Call:
     Args:
         after_lines: how many lines it had said by then.
         time_s: on the board's clock.
-        what: what was written, or `reset` and how.
+        what: what was written, without a key in it, or `reset` and how.
     """
 
     after_lines: int
@@ -212,7 +213,8 @@ class ConsoleBoard(ABC):
             BoardTimeoutError: no reply.
         """
         start = len(self._lines)
-        what = f"a reply to {command!r}"
+        shown = secrets.hidden(command)
+        what = f"a reply to {shown!r}"
         if not check or command.strip().upper() == ERROR_QUERY:
             self._send(f"{command}\n".encode("ascii"))
             return self._await(_reply, start, timeout_s, what)[0] if "?" in command else ""
@@ -223,7 +225,7 @@ class ConsoleBoard(ABC):
         number, text = int(end["number"]), end["text"]
         if number:
             raise CommandError(
-                f"{self}: {command!r} gave {number}, {text!r}; what that means is in docs/console.md",
+                f"{self}: {shown!r} gave {number}, {text!r}; what that means is in docs/console.md",
                 number=number,
                 text=text,
                 reply=reply,
@@ -238,8 +240,9 @@ class ConsoleBoard(ABC):
             BoardTimeoutError: it did not say `!boot`.
         """
         start = len(self._lines)
-        self.calls.append(Call(start, self._now_s(), f"reset {how.value}"))
+        call = Call(start, self._now_s(), f"reset {how.value}")
         self._start_anew(how)
+        self.calls.append(call)
 
         def boot(line: ConsoleLine) -> Event | None:
             return self._event(line) if _is_boot(line) else None
@@ -261,8 +264,9 @@ class ConsoleBoard(ABC):
             raise BoardError(f"{self}: {error}; flash this project's firmware (hil flash)") from error
 
     def _send(self, data: bytes) -> None:
-        self.calls.append(Call(len(self._lines), self._now_s(), data.decode("ascii")))
+        call = Call(len(self._lines), self._now_s(), secrets.hidden(data.decode("ascii")))
         self._write(data)
+        self.calls.append(call)
 
     def _await(self, look: Callable[[ConsoleLine], T | None], start: int, timeout_s: float, what: str) -> tuple[T, int]:
         """The first thing that `look` finds in lines from number `start` on, and how many lines are gone by then."""

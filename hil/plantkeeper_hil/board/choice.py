@@ -5,15 +5,30 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
 from plantkeeper_hil.errors import UsageError
 
-ACCEPTED = "sim, auto, an id of boards.yaml, serial:/dev/…, rfc2217://host:port, socket://host:port, labgrid:PLACE"
+ACCEPTED = (
+    "sim, auto, an id of boards.yaml, serial:/dev/…, rfc2217://host:port, socket://host:port, labgrid:PLACE, "
+    "recorded:DIR"
+)
 
 
 @dataclass(frozen=True)
 class Simulated:
     """The emulator in lockstep."""
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """Boards played from recordings.
+
+    Args:
+        folder: what `hil record` wrote.
+    """
+
+    folder: Path
 
 
 @dataclass(frozen=True)
@@ -48,7 +63,7 @@ class LabgridPlace:
     place: str
 
 
-Choice = Simulated | Auto | Listed | AtPort | LabgridPlace
+Choice = Simulated | Recorded | Auto | Listed | AtPort | LabgridPlace
 
 
 def parse(words: str, *, port: str | None = None, baud: int | None = None) -> Choice:
@@ -62,14 +77,14 @@ def parse(words: str, *, port: str | None = None, baud: int | None = None) -> Ch
             raise UsageError(f"--hil-board={words} and --port {port}: give one of them")
         words = port if "://" in port else f"serial:{port}"
     kind, _, rest = words.partition(":")
-    if words == "sim":
-        return Simulated()
-    if words == "auto":
-        return Auto()
+    if words in {"sim", "auto"}:
+        return Simulated() if words == "sim" else Auto()
     if kind == "serial" and rest.startswith("/"):
         return AtPort(rest, baud)
     if kind in {"rfc2217", "socket"} and re.fullmatch(r"//[^/\s]+:\d+(/.*)?", rest):
         return AtPort(words, baud)
+    if kind == "recorded" and rest:
+        return Recorded(Path(rest))
     if kind == "labgrid" and rest:
         return LabgridPlace(rest)
     if re.fullmatch(r"[^\s:/]+", words):

@@ -1,4 +1,4 @@
-"""A run of a real board, or of one that looks like it: some readings in real time, from reset to verdict."""
+"""A run of a real board, or of one that looks like it or is played: some readings, from reset to verdict."""
 
 from __future__ import annotations
 
@@ -9,13 +9,11 @@ from typing import Any
 
 from plantkeeper_hil import ledgers
 from plantkeeper_hil.board.base import Board, Reset
-from plantkeeper_hil.board.serial import SerialBoard
-from plantkeeper_hil.firmware import BuildResult
 from plantkeeper_hil.latency import summarise
 from plantkeeper_hil.ledgers import Post
 from plantkeeper_hil.readings import Key, Record
-from plantkeeper_hil.report.model import DeviceLine, Point, RunReport
-from plantkeeper_hil.run.day import DayResult, firmware_facts, wait_delivered
+from plantkeeper_hil.report.model import DeviceLine, FirmwareFacts, Point, RunReport
+from plantkeeper_hil.run.day import DayResult, wait_delivered
 from plantkeeper_hil.run.evidence import (
     Evidence,
     Name,
@@ -27,6 +25,8 @@ from plantkeeper_hil.run.evidence import (
 )
 from plantkeeper_hil.run.plan import RunPlan
 from plantkeeper_hil.stack.base import Stack
+from plantkeeper_hil.traffic.http import messages
+from plantkeeper_hil.traffic.relay import Relay
 from plantkeeper_sim.events import Event
 from plantkeeper_sim.provision import BoardConfig
 
@@ -54,8 +54,9 @@ def store_settings(board: Board, settings: Mapping[str, object]) -> None:
 
 def run_real(
     board: Board,
-    firmware: BuildResult,
+    firmware: FirmwareFacts,
     stack: Stack,
+    relay: Relay,
     *,
     readings: int,
     seed: int,
@@ -64,6 +65,8 @@ def run_real(
     """Let a board that is set up (`store_settings`) take readings, one every 4 s, and account for each.
 
     Args:
+        firmware: what it runs.
+        relay: over which it posts to the stack. Of a board that posts past it, its own words count.
         readings: how many, from a reset on.
         progress: called with seconds as they go by.
 
@@ -73,8 +76,7 @@ def run_real(
     """
     device_id = board.identity.device_id
     rows_before, journal_before = stack.database.readings(), stack.backend.journal()
-    tunnelled = board.tunnel.exchanges if isinstance(board, SerialBoard) else []
-    exchanges_before = len(tunnelled)
+    connections_before = len(relay.connections())
     started_s = time.monotonic()
     boot = int(board.reset(Reset.WATCHDOG).fields["boot"])
     for _ in range(readings):
@@ -90,9 +92,9 @@ def run_real(
     journal = stack.backend.journal(after=journal_before[-1]["n"] if journal_before else 0)
     lived = LivedBoard(BoardConfig(device_id, period_s=PERIOD_S), events)
     posts = [
-        ledgers.parse_post(bytes(exchange.sent), bytes(exchange.received), exchange.sent_monotonic_s)
-        for exchange in tunnelled[exchanges_before:]
-        if exchange.sent
+        ledgers.parse_post(connection.sent, connection.received, connection.sent_monotonic_s)
+        for connection in relay.connections(after=connections_before)
+        if any(request.whole for request in messages(connection.sent))
     ] or _posts(lived)
     posts = [post for post in posts if _counts(str(post.record.key), last)]
     evidence = Evidence([lived], posts, _counted(rows, last), _counted(journal, last), sensed=None)
@@ -106,7 +108,7 @@ def run_real(
         wall_s=wall_s,
         readings_expected=readings,
         readings_skipped=skipped_readings(lived, CLOCK_HZ),
-        firmware=firmware_facts(firmware),
+        firmware=firmware,
         verdict=judge(evidence),
         latency=summarise(list(latency_s.values())),
         devices=[_line(lived, latency_s)],

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import re
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from plantkeeper_hil.board.base import Board, Reset
 from plantkeeper_hil.board.errors import BoardGoneError, BoardTimeoutError, CommandError
 from plantkeeper_hil.firmware import BuildResult
+
+BUSY = b"HTTP/1.1 503 Service Unavailable\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
+STORED = b'HTTP/1.1 200 OK\r\nContent-Length: 20\r\nConnection: close\r\n\r\n{"message":"stored"}'
 
 
 def test_it_says_which_firmware_it_runs(any_board: Board, firmware: BuildResult) -> None:
@@ -84,6 +90,29 @@ def test_lines_carry_both_clocks(any_board: Board) -> None:
     assert times_s == sorted(times_s)
     now = datetime.now(UTC)
     assert all(now - timedelta(seconds=60) < line.wall <= now for line in any_board.lines)
+
+
+def body_of(request: bytes) -> dict[str, Any]:
+    body: dict[str, Any] = json.loads(request.partition(b"\r\n\r\n")[2])
+    return body
+
+
+def test_what_it_takes_it_posts(any_board: Board, scripted: Any) -> None:
+    taken = any_board.expect(r"!taken key=(\S+) temperature=(\S+) humidity=(\S+) light=(\S+)", timeout_s=8)
+    any_board.expect(rf"!delivered key={re.escape(taken[1])} status=200 attempts=1", timeout_s=4)
+    [request] = [request for request in scripted.requests if b'Idempotency-Key: "%b"' % taken[1].encode() in request]
+    assert request.startswith(b"POST /sensor-data HTTP/1.1\r\nHost: 192.0.2.10:8080\r\n")
+    values = dict(zip(("temperature", "humidity", "light"), map(float, taken.groups()[1:]), strict=True))
+    assert body_of(request) == {"id": 7, **values}
+
+
+def test_what_the_gateway_refuses_for_now_is_posted_again(any_board: Board, scripted: Any) -> None:
+    scripted.answers = [BUSY, STORED]
+    failed = any_board.expect(r"!undelivered key=(\S+) reason=busy status=503 attempts=1", timeout_s=8)
+    any_board.expect(rf"!delivered key={re.escape(failed[1])} status=200 attempts=2", timeout_s=30)
+    first, second = (body_of(request) for request in scripted.requests[:2])
+    assert second.pop("age_s", 0) >= 0
+    assert first == second
 
 
 def test_a_closed_board_says_so(any_board: Board) -> None:

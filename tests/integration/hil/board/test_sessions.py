@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import time
@@ -117,3 +118,38 @@ def test_what_is_recorded_twice_is_alike_and_each_test_leaves_its_evidence(root:
     junit = (tmp_path / "out" / "junit.xml").read_text()
     assert '<property name="firmware" value="0.1.0+' in junit
     assert '<property name="seed" value="1"' in junit
+    assert_played_again(root, tmp_path)
+
+
+def assert_played_again(root: Path, place: Path) -> None:
+    """What was recorded, without a board: the same calls and answers pass, others are named."""
+    recorded = f"--hil-board=recorded:{place / 'first'}"
+    words = (recorded, f"--out={place / 'out'}", "-k", "test_board")
+    result = hil(root, place, "test", *words, f"--hil-evidence={place / 'again'}")
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "2 passed, 7 skipped" in result.stdout
+    assert "nothing is recorded of it" in result.stdout
+    compared = hil(root, place, "compare", str(place / "first"), str(place / "again"))
+    assert compared.stdout.splitlines()[-1] == "2 alike, 0 part"
+    result = hil(root, place, "test", *words, f"--hil-evidence={place / 'first'}")
+    assert "evidence goes there too; give another --hil-evidence" in result.stdout
+    for name, then, now, told in (
+        (
+            "test_a_wrong_command_is_refused_by_number",
+            "CONF:INT 5",
+            "CONF:INT 6",
+            r"call 1 is .*CONF:INT 5\\n.*on the cassette",
+        ),
+        (
+            "test_a_reading_goes_all_the_way",
+            '{\\"message\\":\\"stored\\"}',
+            '{\\"message\\":\\"STORED\\"}',
+            r"answer: .*stored.*on the cassette",
+        ),
+    ):
+        cassette = place / "first" / f"test_board.{name}" / "cassette.json"
+        assert then in cassette.read_text()
+        cassette.write_text(cassette.read_text().replace(then, now))
+        result = hil(root, place, "test", *words, f"--hil-evidence={place / 'again'}", "-k", name)
+        assert result.returncode == 1, result.stdout
+        assert re.search(told, result.stdout), result.stdout
