@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include <iostream>
+#include <map>
 #include <set>
 #include <sstream>
 #include <string>
@@ -16,6 +17,7 @@
 #include "crc16.h"
 #include "dht11_frame.h"
 #include "error_queue.h"
+#include "flash_eeprom.h"
 #include "frame.h"
 #include "grammar.h"
 #include "hmac.h"
@@ -351,6 +353,80 @@ private:
     uint8_t noise_;
 };
 
+// Flash that loses its power at an operation, which then leaves some of its bits as they were, by a random number.
+class Rows : public pk::Flash {
+public:
+    Rows(const Bytes &content, long cut_after, uint32_t noise) : content(content), left_(cut_after), noise_(noise | 1) {}
+    const uint8_t *page(uint16_t number) const { return &content.at(number * pk::FLASH_PAGE); }
+    void erase_row(uint16_t row)
+    {
+        const size_t bytes = pk::FLASH_PAGE * pk::PAGES_PER_ROW;
+        const bool cut = left_-- == 0;
+        erased[row]++;
+        for (size_t i = 0; i < bytes; i++) content.at(row * bytes + i) |= cut ? random() : 0xFF;
+        if (cut) throw PowerCut();
+    }
+    void write_page(uint16_t number, const uint8_t bytes[pk::FLASH_PAGE])
+    {
+        const bool cut = left_-- == 0;
+        for (size_t i = 0; i < pk::FLASH_PAGE; i++)
+            content.at(number * pk::FLASH_PAGE + i) &= static_cast<uint8_t>(bytes[i] | (cut ? random() : 0));
+        if (worn.count(number)) content.at(number * pk::FLASH_PAGE + 9) = 0x55;
+        if (cut) throw PowerCut();
+    }
+
+    Bytes content;
+    std::set<uint16_t> worn;
+    std::map<uint16_t, int> erased;  // how often
+
+private:
+    uint8_t random()
+    {
+        noise_ ^= noise_ << 13, noise_ ^= noise_ >> 17, noise_ ^= noise_ << 5;
+        return static_cast<uint8_t>(noise_ >> 8);
+    }
+
+    long left_;
+    uint32_t noise_;
+};
+
+std::string flash_bytes(const pk::FlashEeprom &eeprom)
+{
+    Bytes bytes;
+    for (uint16_t at = 0; at < pk::FlashEeprom::BYTES; at++) bytes.push_back(eeprom.read(at));
+    return to_hex(bytes.data(), bytes.size());
+}
+
+// Opens an EEPROM in flash and carries out words: `write at bytes`, `commit`. Answers what it held, each commit's result or
+// `cut`, what it holds, the flash, and how often each row was erased.
+std::string flash(std::istringstream &words)
+{
+    Bytes content = bytes(words);
+    const long cut_after = number(words);
+    Rows rows(content, cut_after, static_cast<uint32_t>(number(words)));
+    for (long worn = number(words); worn >= 0; worn = number(words)) rows.worn.insert(static_cast<uint16_t>(worn));
+    pk::FlashEeprom eeprom(rows, static_cast<uint16_t>(content.size() / pk::FLASH_PAGE / pk::PAGES_PER_ROW));
+    eeprom.open();
+    std::string out = flash_bytes(eeprom) + ' ';
+    try {
+        for (std::string word; words >> word;) {
+            if (word == "commit") {
+                out += eeprom.commit() ? '1' : '0';
+                continue;
+            }
+            const uint16_t at = static_cast<uint16_t>(number(words));
+            Bytes given = bytes(words);
+            for (size_t i = 0; i < given.size(); i++) eeprom.write(static_cast<uint16_t>(at + i), given[i]);
+        }
+        out += '.';
+    } catch (const PowerCut &) {
+        out += "cut";
+    }
+    out += ' ' + flash_bytes(eeprom) + ' ' + to_hex(rows.content.data(), rows.content.size()) + ' ';
+    for (const auto &row : rows.erased) out += std::to_string(row.first) + ':' + std::to_string(row.second) + ',';
+    return out;
+}
+
 std::string shown(const pk::Reading &reading, uint32_t age)
 {
     std::ostringstream out;
@@ -451,6 +527,7 @@ std::string answer_to(const std::string &line)
     if (name == "states") return states(words);
     if (name == "http") return http(words);
     if (name == "journal") return journal(words);
+    if (name == "flash") return flash(words);
     if (name == "text") return text(words);
     return "unknown request";
 }
