@@ -1,5 +1,4 @@
-// The only clock: Timer 1 in CTC mode, 64 µs a count, 4 s a tick (DS40002061B section 16.9.2).
-// Timer 0's millisecond interrupt is off, so that between readings the CPU wakes once in 4 s.
+// The only clock: 64 µs a count, 4 s a tick.
 #pragma once
 #include <stdint.h>
 

@@ -127,7 +127,7 @@ pk::Error carry_out(const pk::Line &line, pk::TextWriter &reply)
 void execute(const char *text)
 {
     Reply reply;
-    const pk::Line line = pk::parse_line(text);
+    const pk::Line line = pk::parse_line(text, pk::CONSOLE_HEADERS, pk::HEADER_UNDEFINED);
     const pk::Error error =
         line.header == pk::HEADER_UNDEFINED ? credentials::carry_out(text, reply) : carry_out(line, reply);
     if (error != pk::ERROR_NONE) errors.push(error);

@@ -1,5 +1,4 @@
 // Two-wire master with a deadline on every step, so that a held bus cannot hang the board.
-// Ref: DS40002061B chapter 22.
 #pragma once
 #include <stdint.h>
 

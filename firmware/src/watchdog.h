@@ -1,4 +1,4 @@
-// The watchdog timer (DS40002061B section 11.8), always on: 8 s without a sign of life restart the board.
+// The watchdog, always on: 8 s without a sign of life are a hang, and restart the board.
 #pragma once
 #include <stdint.h>
 
@@ -6,7 +6,7 @@
 
 namespace watchdog {
 
-// cause: MCUSR as it was at the start. Tells on the console where the last boot hung, if it did.
+// cause: reset_cause::bits. Tells on the console where the last boot hung, if it did.
 void begin(uint8_t cause);
 // A sign of life, in this state.
 void feed(pk::State state);

@@ -60,6 +60,7 @@ ARDUINO_CORE = Need(
     ("arduino-core-avr",),
 )
 AVRDUDE = Need("avrdude (uploads to a board, and to the emulated one)", _program("avrdude"), ("avrdude",))
+BOSSAC = Need("bossac (uploads to boards with a SAM D21)", _program("bossac"), ("bossa-cli",))
 SIMAVR = Need(
     "simavr and its headers (oracle of the emulator's tests)",
     _any_path("/usr/include/simavr/sim_avr.h"),
@@ -98,6 +99,7 @@ GROUPS: Mapping[str, tuple[Need, ...]] = {
         AVR_LIBC,
         ARDUINO_CORE,
         AVRDUDE,
+        BOSSAC,
         SIMAVR,
         NGINX,
         NGINX_ECHO,

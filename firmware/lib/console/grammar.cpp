@@ -3,10 +3,8 @@
 #include "text.h"
 
 namespace pk {
-namespace {
 
-// Capitals are the short form. The last character says what a header may be: ? a query, ! a command, = both.
-const char HEADERS[] PK_FLASH =
+const char CONSOLE_HEADERS[] PK_FLASH =
     "*IDN?\0"
     "*RST!\0"
     "*TST?\0"
@@ -32,6 +30,8 @@ const char HEADERS[] PK_FLASH =
     "CONFigure:KEY!\0"
     "CONFigure:SAVE!\0"
     "CONFigure:LOAD:DEFault!\0";
+
+namespace {
 
 bool is_lower(char c) { return c >= 'a' && c <= 'z'; }
 char upper(char c) { return is_lower(c) ? static_cast<char>(c - 'a' + 'A') : c; }
@@ -116,12 +116,11 @@ int8_t nibble(char c)
 
 }  // namespace
 
-Line parse_line(const char *text)
+Line parse_line(const char *text, const char *pattern, uint8_t count)
 {
     skip_blanks(&text);
     if (*text == ':') text++;
-    const char *pattern = HEADERS;
-    for (uint8_t header = 0; header < HEADER_UNDEFINED; header++) {
+    for (uint8_t header = 0; header < count; header++) {
         const char *rest = text;
         char mode;
         if (match_header(pattern, &rest, &mode)) {
@@ -136,7 +135,7 @@ Line parse_line(const char *text)
         while (flash_char(pattern)) pattern++;
         pattern++;
     }
-    const Line undefined = {HEADER_UNDEFINED, false, ""};
+    const Line undefined = {static_cast<Header>(count), false, ""};
     return undefined;
 }
 
@@ -151,6 +150,35 @@ bool parse_address(const char **text, uint8_t address[4])
         address[i] = static_cast<uint8_t>(part);
     }
     return end_parameter(text);
+}
+
+bool parse_string(const char **text, char *string, uint8_t longest, bool *fits)
+{
+    const char quote = **text;
+    if (quote != '"' && quote != '\'') return false;
+    uint8_t length = 0;
+    *fits = true;
+    for (++*text; **text; ++*text) {
+        if (**text == quote && *++*text != quote) {
+            string[length] = 0;
+            return end_parameter(text);
+        }
+        if (length < longest)
+            string[length++] = **text;
+        else
+            *fits = false;
+    }
+    return false;
+}
+
+void write_string(TextWriter &out, const char *string)
+{
+    out.put('"');
+    for (; *string; string++) {
+        if (*string == '"') out.put('"');
+        out.put(*string);
+    }
+    out.put('"');
 }
 
 bool parse_hex(const char **text, uint8_t *bytes, uint8_t count)

@@ -3,6 +3,8 @@
 #pragma once
 #include <stdint.h>
 
+#include "text.h"
+
 namespace pk {
 
 // In the order of the table in grammar.cpp.
@@ -41,11 +43,22 @@ struct Line {
     const char *parameters;  // without leading blanks; "" where there are none
 };
 
-Line parse_line(const char *text);
+// `headers`: in flash, `count` of them, each ended by 0. Capitals are the short form; the last character says what a header
+// may be: ? a query, ! a command, = both. The line's header is its place among them, `count` where it is none.
+Line parse_line(const char *text, const char *headers, uint8_t count);
+// By the console's own headers, in the order of the enumeration above.
+extern const char CONSOLE_HEADERS[];
+inline Line parse_line(const char *text) { return parse_line(text, CONSOLE_HEADERS, HEADER_UNDEFINED); }
 
 // Each reads one parameter and moves *text behind it and the comma after it, if there is one. False where it is none.
 bool parse_number(const char **text, uint32_t *value);
 bool parse_address(const char **text, uint8_t address[4]);
+// A string in " or ', in which the quote stands doubled (IEEE 488.2 section 7.7.5), into `longest` + 1 characters; *fits is
+// false where it is longer.
+bool parse_string(const char **text, char *string, uint8_t longest, bool *fits);
 bool parse_hex(const char **text, uint8_t *bytes, uint8_t count);
+
+// A string in double quotes (IEEE 488.2 section 8.7.8).
+void write_string(TextWriter &out, const char *string);
 
 }  // namespace pk

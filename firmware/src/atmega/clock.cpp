@@ -1,3 +1,5 @@
+// Timer 1 in CTC mode (DS40002061B section 16.9.2). Timer 0's millisecond interrupt is off, so that between readings the CPU
+// wakes once in 4 s.
 #include "clock.h"
 
 #include <avr/interrupt.h>

@@ -1,3 +1,4 @@
+// Ref: DS40002061B chapter 22.
 #include "twi.h"
 
 #include <avr/io.h>

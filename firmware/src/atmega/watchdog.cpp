@@ -1,3 +1,4 @@
+// The ATmega's own (DS40002061B section 11.8), which resets at once.
 #include "watchdog.h"
 
 #include <Arduino.h>

@@ -26,6 +26,7 @@ RELEASED = "released.json"  # figures of the last release, in firmware/; nothing
 # board has at 0x7C00 (docs/emulator.md), leaves 31 744, and firmware/platform holds to that: one firmware fits both.
 FLASH_LIMIT_BYTES = 30_720
 RAM_LIMIT_BYTES = 1_024  # our budget; the rest of 2 KiB is the stack's, and 400 bytes of it stay untouched
+MKR = "mkrwifi1010"
 VERSION = "0.1.0"
 BUILD_TIMEOUT_S = 900.0  # PlatformIO may have to download its packages first
 UPLOAD_TIMEOUT_S = 120.0  # an Uno takes 10 s; avrdude tries for ever where the board is unplugged meanwhile
@@ -40,10 +41,39 @@ class Toolchain(Enum):
 
 
 @dataclass(frozen=True)
+class Kind:
+    """What an environment of firmware/platformio.ini is built for.
+
+    Args:
+        flash_limit_bytes, ram_limit_bytes: what it may occupy; RAM without the stack.
+        program: suffix of the file that the uploader takes.
+        platform: PlatformIO's name.
+        has_system_toolchain: whether platformio.system.ini can build it too.
+    """
+
+    flash_limit_bytes: int
+    ram_limit_bytes: int
+    program: str
+    platform: str
+    has_system_toolchain: bool
+
+
+UNO_KIND = Kind(FLASH_LIMIT_BYTES, RAM_LIMIT_BYTES, "hex", registry.AVR, has_system_toolchain=True)
+# 256 KiB but for the boot loader's 8 and the store's 16; of 32 KiB of RAM a quarter is left to stack and heap.
+MKR_KIND = Kind(237_568, 24_576, "bin", registry.SAM, has_system_toolchain=False)
+
+
+def kind_of(environment: str) -> Kind:
+    """What an environment is built for."""
+    return MKR_KIND if environment == MKR else UNO_KIND
+
+
+@dataclass(frozen=True)
 class BuildResult:
     """A firmware that can be flashed or emulated.
 
     Args:
+        hex_file: what the uploader takes; for a SAM D21 a binary image.
         flash_bytes, ram_bytes: what it occupies; RAM without the stack.
         environment: of firmware/platformio.ini.
         identity: version, git hash and ELF, as `*IDN?` must name them.
@@ -79,7 +109,7 @@ def build_firmware(
     Raises:
         FirmwareBuildError: it does not compile, does not fit, or the toolchain cannot be had.
     """
-    toolchain = _prepared(toolchain, say)
+    toolchain = _prepared(toolchain, say, environment)
     git = git_hash(project.root)
     source = _firmware(project, toolchain)
     with _sole(source):
@@ -134,10 +164,16 @@ def _firmware(project: Project, toolchain: Toolchain) -> _Source:
     return _Source("the firmware", project.firmware_dir, project.build_dir / "firmware" / toolchain.value, toolchain)
 
 
-def _prepared(toolchain: Toolchain | None, say: Callable[[str], None]) -> Toolchain:
+def _prepared(toolchain: Toolchain | None, say: Callable[[str], None], environment: str = UNO) -> Toolchain:
     """The toolchain that is asked for, or else can be had; it is there afterwards."""
+    kind = kind_of(environment)
     if toolchain is None:
-        toolchain = Toolchain.REGISTRY if registry.use_registry() else Toolchain.SYSTEM
+        toolchain = Toolchain.REGISTRY if registry.use_registry(platform=kind.platform) else Toolchain.SYSTEM
+    if toolchain is Toolchain.SYSTEM and not kind.has_system_toolchain:
+        raise FirmwareBuildError(
+            f"{environment} is built with PlatformIO's registry only (--toolchain registry), which does not answer "
+            "from here; build it where it does"
+        )
     if toolchain is Toolchain.SYSTEM:
         _bring("firmware", say)
     return toolchain
@@ -253,11 +289,12 @@ def _end_of(log: Path) -> str:
 
 
 def _result(folder: Path, toolchain: Toolchain, git: str) -> BuildResult:
-    elf, hex_file = folder / "firmware.elf", folder / "firmware.hex"
+    kind = kind_of(folder.name)
+    elf, hex_file = folder / "firmware.elf", folder / f"firmware.{kind.program}"
     occupied = size.size_of(size.sections_of(elf))
     for name, used, limit in (
-        ("flash", occupied.flash_bytes, FLASH_LIMIT_BYTES),
-        ("RAM", occupied.ram_bytes, RAM_LIMIT_BYTES),
+        ("flash", occupied.flash_bytes, kind.flash_limit_bytes),
+        ("RAM", occupied.ram_bytes, kind.ram_limit_bytes),
     ):
         if used > limit:
             raise FirmwareBuildError(f"{elf}: {used} bytes of {name}; at most {limit} fit, make it smaller")

@@ -12,7 +12,7 @@ from platformio import __registry_mirror_hosts__ as mirror_hosts
 
 CONNECT_TIMEOUT_S = 3.0
 ANSWER_TIMEOUT_S = 5.0
-PLATFORM = "atmelavr"
+AVR, SAM = "atmelavr", "atmelsam"  # PlatformIO's names of the platforms
 
 
 def core_dir(environment: dict[str, str]) -> Path:
@@ -20,9 +20,9 @@ def core_dir(environment: dict[str, str]) -> Path:
     return Path(environment.get("PLATFORMIO_CORE_DIR") or Path.home() / ".platformio")
 
 
-def packages_are_installed(environment: dict[str, str]) -> bool:
+def packages_are_installed(environment: dict[str, str], platform: str = AVR) -> bool:
     """True where an earlier build already brought PlatformIO's platform, so that no network is needed."""
-    return (core_dir(environment) / "platforms" / PLATFORM / "platform.json").is_file()
+    return (core_dir(environment) / "platforms" / platform / "platform.json").is_file()
 
 
 def registry_answers(hosts: Iterable[str] = mirror_hosts) -> bool:
@@ -44,7 +44,7 @@ def _answers(url: str) -> bool:
     return answer.status_code not in {403, 407, 502, 503, 504}
 
 
-def use_registry(environment: dict[str, str] | None = None) -> bool:
+def use_registry(environment: dict[str, str] | None = None, platform: str = AVR) -> bool:
     """Build with PlatformIO's own packages: they are here already, or can be fetched."""
     environment = dict(os.environ) if environment is None else environment
-    return packages_are_installed(environment) or registry_answers()
+    return packages_are_installed(environment, platform) or registry_answers()

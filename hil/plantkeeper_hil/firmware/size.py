@@ -1,4 +1,4 @@
-"""Flash and static RAM of an AVR ELF, as avr-size counts them."""
+"""Flash and static RAM of an ELF, as avr-size and arm-none-eabi-size count them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from elftools.elf.elffile import ELFFile
 
 DATA_SPACE = 0x800000  # avr-gcc puts SRAM at this offset, EEPROM at 0x810000
 EEPROM_SPACE = 0x810000
+ARM_RAM = 0x20000000  # a Cortex-M's SRAM region (ARMv6-M architecture reference manual, B3.1)
 
 
 @dataclass(frozen=True)
@@ -31,10 +32,10 @@ class Size:
 
 
 def size_of(sections: Iterable[Section]) -> Size:
-    """Add up: code and initial values are in flash, everything in data space is in RAM."""
+    """Add up: code and initial values are in flash, everything at RAM's addresses is in RAM."""
     flash_bytes = ram_bytes = 0
     for section in sections:
-        if section.address >= EEPROM_SPACE:
+        if EEPROM_SPACE <= section.address < ARM_RAM:
             continue
         if section.address >= DATA_SPACE:
             ram_bytes += section.size

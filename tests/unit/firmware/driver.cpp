@@ -33,6 +33,7 @@
 #include "states.h"
 #include "stuck.h"
 #include "text.h"
+#include "wifi_settings.h"
 
 namespace {
 
@@ -116,6 +117,33 @@ std::string configure(std::istringstream &words)
     uint8_t record[pk::CONFIG_BYTES];
     pk::encode_config(changed, 0, record);
     return out + to_hex(record, sizeof record);
+}
+
+// Carries out lines, in hex, one after the other: each one's error and reply; then the record of what is set.
+std::string wifi(std::istringstream &words)
+{
+    pk::WifiSettings settings = pk::no_wifi();
+    std::string out;
+    for (std::string word; words >> word;) {
+        const Bytes line = from_hex(word);
+        char buffer[80];
+        pk::TextBuffer reply(buffer, sizeof buffer);
+        out += std::to_string(pk::configure_wifi(std::string(line.begin(), line.end()).c_str(), &settings, reply));
+        out += ":" + to_hex(reply.content(), reply.length()) + " ";
+    }
+    uint8_t record[pk::WIFI_RECORD_BYTES];
+    pk::encode_wifi(settings, record);
+    return out + to_hex(record, sizeof record);
+}
+
+std::string wifi_record(std::istringstream &words)
+{
+    Bytes record = bytes(words);
+    pk::WifiSettings settings;
+    if (!pk::decode_wifi(record.data(), &settings)) return "refused";
+    uint8_t again[pk::WIFI_RECORD_BYTES];
+    pk::encode_wifi(settings, again);
+    return to_hex(again, sizeof again);
 }
 
 std::string parse(std::istringstream &words)
@@ -528,6 +556,8 @@ std::string answer_to(const std::string &line)
     if (name == "http") return http(words);
     if (name == "journal") return journal(words);
     if (name == "flash") return flash(words);
+    if (name == "wifi") return wifi(words);
+    if (name == "wifi_record") return wifi_record(words);
     if (name == "text") return text(words);
     return "unknown request";
 }

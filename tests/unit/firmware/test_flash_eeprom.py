@@ -40,7 +40,13 @@ class Session:
 
 
 def run(
-    ask: Ask, flash: bytes, commits: Sequence[Writes], *, cut_after: int = NEVER, noise: int = 1, worn: Sequence[int] = ()
+    ask: Ask,
+    flash: bytes,
+    commits: Sequence[Writes],
+    *,
+    cut_after: int = NEVER,
+    noise: int = 1,
+    worn: Sequence[int] = (),
 ) -> Session:
     """One time under power: `cut_after` operations of the flash it ends in the middle of the next."""
     words = ["flash", flash.hex(), str(cut_after), str(noise), *map(str, worn), "-1"]
@@ -48,7 +54,7 @@ def run(
         words += [word for at, content in writes for word in ("write", str(at), content.hex())]
         words.append("commit")
     before, results, after, content, erased = ask(" ".join(words)).split(" ")
-    counts = dict(map(int, pair.split(":")) for pair in erased.split(",")[:-1])
+    counts = {int(row): int(times) for row, times in (pair.split(":") for pair in erased.split(",")[:-1])}
     return Session(bytes.fromhex(before), results, bytes.fromhex(after), bytes.fromhex(content), counts)
 
 
@@ -95,6 +101,7 @@ def test_what_was_not_committed_is_forgotten(ask: Ask) -> None:
     assert run(ask, bytes.fromhex(ask(words).split(" ")[3]), []).before == BLANK
 
 
+@pytest.mark.slow
 @given(sessions)
 @settings(max_examples=60, deadline=None)
 def test_wherever_power_fails_a_commit_is_whole_or_not_at_all(
@@ -167,7 +174,7 @@ def test_worn_out_flash_says_so_and_keeps_what_it_holds(ask: Ask) -> None:
 def test_all_rows_wear_alike_and_moving_costs_little(ask: Ask) -> None:
     rows, commits = 63, 4000
     every_chunk: list[Writes] = [[(0, bytes(BYTES))]]
-    few = [[(index % 7 * CHUNK, index.to_bytes(2, "little"))] for index in range(1, commits)]
+    few: list[Writes] = [[(index % 7 * CHUNK, index.to_bytes(2, "little"))] for index in range(1, commits)]
     session = run(ask, fresh(rows), every_chunk + few)
     assert session.commits == commits
     assert set(session.erased) == set(range(rows))

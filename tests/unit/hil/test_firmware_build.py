@@ -10,10 +10,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from plantkeeper_hil.errors import FirmwareBuildError
 from plantkeeper_hil.firmware import registry
-from plantkeeper_hil.firmware.build import FLASH_LIMIT_BYTES
+from plantkeeper_hil.firmware.build import FLASH_LIMIT_BYTES, MKR, MKR_KIND, Toolchain, build_firmware
 from plantkeeper_hil.firmware.scons_shim import version_asked_for, write_package
 from plantkeeper_hil.firmware.size import Section, Size, size_of
+from plantkeeper_hil.project import find_project
 from plantkeeper_sim.avr import UNO as UNO_FUSES
 from plantkeeper_sim.flashing import load_bootloader, optiboot
 
@@ -27,6 +29,27 @@ def test_flash_and_ram_are_counted_as_avr_size_does(text: int, data: int, bss: i
         Section(0x810000, eeprom, in_file=True),
     ]
     assert size_of(sections) == Size(flash_bytes=text + data, ram_bytes=data + bss)
+
+
+@given(st.integers(0, 60_000), st.integers(0, 900), st.integers(0, 9_000))
+def test_flash_and_ram_of_a_cortex_m(text: int, data: int, bss: int) -> None:
+    sections = [
+        Section(0x2000, text, in_file=True),
+        Section(0x20000000, data, in_file=True),
+        Section(0x20000000 + data, bss, in_file=False),
+    ]
+    assert size_of(sections) == Size(flash_bytes=text + data, ram_bytes=data + bss)
+
+
+def test_a_board_that_only_the_registry_can_build_says_so(pytestconfig: pytest.Config) -> None:
+    with pytest.raises(FirmwareBuildError, match="mkrwifi1010 is built with PlatformIO's registry only"):
+        build_firmware(find_project(pytestconfig.rootpath), environment=MKR, toolchain=Toolchain.SYSTEM)
+
+
+def test_the_mkr_s_limit_leaves_boot_loader_and_store(pytestconfig: pytest.Config) -> None:
+    ini = (pytestconfig.rootpath / "firmware" / "platformio.ini").read_text()
+    assert f"board_upload.maximum_size = {MKR_KIND.flash_limit_bytes}\n" in ini
+    assert MKR_KIND.flash_limit_bytes == 256 * 1024 - 8 * 1024 - 16 * 1024
 
 
 @pytest.mark.parametrize(
