@@ -5,8 +5,15 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from plantkeeper_hil.doctor.checks import all_findings
-from plantkeeper_hil.doctor.finding import State, render
+OLDEST = (3, 11)
+if sys.version_info < OLDEST:
+    sys.exit(
+        "Python      MISSING  {}.{} runs this, {}.{} or later is needed\n            → start it with a later one: "
+        "PYTHONPATH=hil python3.11 -m plantkeeper_hil.doctor".format(*sys.version_info[:2], *OLDEST)
+    )
+
+from plantkeeper_hil.doctor.checks import all_findings  # noqa: E402
+from plantkeeper_hil.doctor.finding import State, render  # noqa: E402
 
 
 def report(root: Path) -> int:

@@ -6,40 +6,46 @@ import contextlib
 import grp
 import importlib
 import importlib.metadata
+import importlib.util
 import os
+import platform
+import pwd
 import re
 import shutil
 import socket
 import stat
 import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
 from plantkeeper_hil import system_packages
+from plantkeeper_hil.doctor import remedies
 from plantkeeper_hil.doctor.finding import Finding, State
 from plantkeeper_hil.inventory import holding
 from plantkeeper_hil.locks import Lock
 
-INSTALL = "python3 -m pip install -c constraints.txt -e sim -e proxy -e db -e hil"
 ASK_TIMEOUT_S = 20.0
 GATEWAY_PORT = 8080
-COMPOSE_AT_LEAST = (2, 23)
+COMPOSE_AT_LEAST = (2, 24)  # docs/compose.md
+DOCKER_SOCKET = Path("/var/run/docker.sock")
 PORTS = ("/dev/ttyACM*", "/dev/ttyUSB*")
-DOCKER_REMEDY = (
-    "sudo apt-get install docker.io docker-compose-v2 (or Docker's own packages: docs.docker.com/engine/install)"
-)
 
 
 def all_findings(root: Path) -> list[Finding]:
     """Every check, in the order in which a reading meets what they look at."""
     checks: list[Callable[[], Iterable[Finding]]] = [
+        python,
+        nox,
         compiler,
         emulator,
         platformio,
         toolchain,
         uploader,
+        test_programs,
+        git,
         lambda: built_firmware(root),
         lambda: serial_permissions(_devices()),
         lambda: boards(root),
@@ -50,6 +56,33 @@ def all_findings(root: Path) -> list[Finding]:
         lambda: free_port(GATEWAY_PORT),
     ]
     return [finding for check in checks for finding in check()]
+
+
+def python() -> Iterable[Finding]:
+    """Python itself, and whether packages can be installed with it."""
+    version = platform.python_version()
+    managed = remedies.belongs_to_distribution()
+    if managed and importlib.util.find_spec("ensurepip") is None:
+        yield Finding(
+            "Python",
+            State.MISSING,
+            f"{version}, which makes no virtual environments",
+            remedies.apt_get(["python3-venv"]),
+            "everything",
+        )
+    elif not managed and importlib.util.find_spec("pip") is None:
+        yield Finding("Python", State.MISSING, f"{version}, without pip", "python3 -m ensurepip", "everything")
+    else:
+        where = "" if sys.prefix == sys.base_prefix else f", in {sys.prefix}"
+        yield Finding("Python", State.READY, f"{version}{where}")
+
+
+def nox() -> Iterable[Finding]:
+    """nox, which runs everything that people run."""
+    if shutil.which("nox") or importlib.util.find_spec("nox"):
+        yield Finding("nox", State.READY, "there")
+    else:
+        yield Finding("nox", State.ABSENT, "not installed", remedies.pip("nox"), "nox -s sim, and all other sessions")
 
 
 def compiler() -> Iterable[Finding]:
@@ -63,7 +96,9 @@ def emulator() -> Iterable[Finding]:
         binding: Any = importlib.import_module("plantkeeper_sim.avr.binding")
         binding.load()
     except ImportError as error:
-        yield Finding("emulator", State.MISSING, _first_line(error), f"{INSTALL}", "nox -s sim, the tests")
+        yield Finding(
+            "emulator", State.MISSING, _first_line(error), remedies.pip(remedies.PROJECT), "nox -s sim, the tests"
+        )
     else:
         yield Finding("emulator", State.READY, "its C core is built")
 
@@ -87,8 +122,8 @@ def toolchain() -> Iterable[Finding]:
         "AVR toolchain",
         State.MISSING,
         f"no packages of PlatformIO in {core}; of the system's, missing: {', '.join(need.what for need in lacking)}",
-        "nox -s firmware (fetches PlatformIO's), or "
-        + system_packages.install_command(sorted({package for need in lacking for package in need.packages})),
+        remedies.apt_get(sorted({package for need in lacking for package in need.packages}))
+        + ", or nox -s firmware, which fetches PlatformIO's",
         "building the firmware",
     )
 
@@ -96,6 +131,32 @@ def toolchain() -> Iterable[Finding]:
 def uploader() -> Iterable[Finding]:
     """avrdude, where the system's toolchain is used."""
     yield _by_need("avrdude", system_packages.AVRDUDE, State.ABSENT, "flashing with the system's toolchain")
+
+
+def test_programs() -> Iterable[Finding]:
+    """What only the tests use; the rest of it has lines of its own."""
+    others = {system_packages.C_COMPILER, system_packages.AVRDUDE, *system_packages.GROUPS["firmware"]}
+    only = [need for need in system_packages.GROUPS["tests"] if need not in others]
+    lacking = system_packages.missing(only)
+    if lacking:
+        yield Finding(
+            "test programs",
+            State.MISSING,
+            f"missing: {', '.join(need.what for need in lacking)}",
+            remedies.apt_get(sorted({package for need in lacking for package in need.packages})),
+            "nox -s tests",
+        )
+    else:
+        yield Finding("test programs", State.READY, ", ".join(need.what.partition(" (")[0] for need in only))
+
+
+def git() -> Iterable[Finding]:
+    """git, by whose commit a firmware is named."""
+    if shutil.which("git"):
+        yield Finding("git", State.READY, _ask(["git", "--version"]) or "there")
+    else:
+        needed_for = "naming a firmware by its commit, and the tests"
+        yield Finding("git", State.ABSENT, "not installed", remedies.apt_get(["git"]), needed_for)
 
 
 def built_firmware(root: Path) -> Iterable[Finding]:
@@ -118,7 +179,7 @@ def serial_permissions(devices: Iterable[Path]) -> Iterable[Finding]:
             "serial ports",
             State.ABSENT,
             f"this user may not open {names} (group {group})",
-            f"sudo usermod -aG {group} $USER, then log in again",
+            f"{remedies.as_root(f'usermod -aG {group} {_user()}')}, then log in again",
             "real boards",
         )
     elif devices:
@@ -130,7 +191,7 @@ def serial_permissions(devices: Iterable[Path]) -> Iterable[Finding]:
             "serial ports",
             State.ABSENT,
             "none is there, and this user is not in the group dialout",
-            "sudo usermod -aG dialout $USER, then log in again",
+            f"{remedies.as_root(f'usermod -aG dialout {_user()}')}, then log in again",
             "real boards",
         )
 
@@ -143,7 +204,7 @@ def boards(root: Path) -> Iterable[Finding]:
         entries: Any = importlib.import_module("plantkeeper_hil.inventory.entries")
         project: Any = importlib.import_module("plantkeeper_hil.project")
     except ImportError as error:
-        yield Finding("boards", State.ABSENT, _first_line(error), INSTALL, "real boards")
+        yield Finding("boards", State.ABSENT, _first_line(error), remedies.pip(remedies.PROJECT), "real boards")
         return
     merged = entries.merge(boards_file.load(boards_file.path_of(project.Project(root))), usb.scan())
     there = [entry.id for entry in merged if entry.connected or entry.port]
@@ -177,7 +238,7 @@ def power_switch() -> Iterable[Finding]:
     if found:
         yield Finding("uhubctl", State.READY, found)
     else:
-        yield Finding("uhubctl", State.ABSENT, "not installed", "sudo apt-get install uhubctl", "resets by power")
+        yield Finding("uhubctl", State.ABSENT, "not installed", remedies.apt_get(["uhubctl"]), "resets by power")
 
 
 def postgres() -> Iterable[Finding]:
@@ -187,20 +248,30 @@ def postgres() -> Iterable[Finding]:
 
 def docker() -> Iterable[Finding]:
     """Docker's daemon, and Compose's version."""
+    install = remedies.docker(remedies.os_release())
     if shutil.which("docker") is None:
-        yield Finding("Docker", State.ABSENT, "not installed", DOCKER_REMEDY, "nox -s compose")
+        yield Finding("Docker", State.ABSENT, "not installed", install, "nox -s compose")
         return
     daemon = _ask(["docker", "version", "--format", "{{.Server.Version}}"])
-    if daemon is None:
-        yield Finding("Docker", State.ABSENT, "no daemon answers", "sudo systemctl start docker", "nox -s compose")
+    if daemon is None and DOCKER_SOCKET.exists() and not os.access(DOCKER_SOCKET, os.R_OK | os.W_OK):
+        yield Finding(
+            "Docker",
+            State.ABSENT,
+            f"this user may not ask its daemon ({DOCKER_SOCKET})",
+            f"{remedies.as_root(f'usermod -aG {_group_of(DOCKER_SOCKET)} {_user()}')}, then log in again",
+            "nox -s compose",
+        )
+    elif daemon is None:
+        start = remedies.as_root("systemctl start docker")
+        yield Finding("Docker", State.ABSENT, "no daemon answers", start, "nox -s compose")
     else:
         yield Finding("Docker", State.READY, f"daemon {daemon}")
     compose = _ask(["docker", "compose", "version", "--short"])
     if compose is None:
-        yield Finding("Docker Compose", State.ABSENT, "not installed", DOCKER_REMEDY, "nox -s compose")
+        yield Finding("Docker Compose", State.ABSENT, "not installed", install, "nox -s compose")
     elif _numbers(compose) < COMPOSE_AT_LEAST:
         wanted = ".".join(map(str, COMPOSE_AT_LEAST))
-        yield Finding("Docker Compose", State.ABSENT, f"{compose}, {wanted} is needed", DOCKER_REMEDY, "nox -s compose")
+        yield Finding("Docker Compose", State.ABSENT, f"{compose}, {wanted} is needed", install, "nox -s compose")
     else:
         yield Finding("Docker Compose", State.READY, compose)
 
@@ -227,14 +298,14 @@ def free_port(port: int) -> Iterable[Finding]:
 def _by_need(what: str, need: system_packages.Need, otherwise: State, needed_for: str) -> Finding:
     if need.present():
         return Finding(what, State.READY, "there")
-    return Finding(what, otherwise, "not installed", system_packages.install_command(need.packages), needed_for)
+    return Finding(what, otherwise, "not installed", remedies.apt_get(need.packages), needed_for)
 
 
 def _by_distribution(what: str, name: str, needed_for: str) -> Finding:
     try:
         return Finding(what, State.READY, importlib.metadata.version(name))
     except importlib.metadata.PackageNotFoundError:
-        return Finding(what, State.MISSING, f"{name} is not installed", INSTALL, needed_for)
+        return Finding(what, State.MISSING, f"{name} is not installed", remedies.pip(remedies.PROJECT), needed_for)
 
 
 def _ask(words: list[str]) -> str | None:
@@ -261,9 +332,16 @@ def _devices() -> list[Path]:
 def _group_of(device: Path) -> str:
     with contextlib.suppress(OSError, KeyError):
         information = device.stat()
-        if stat.S_ISCHR(information.st_mode):
+        if stat.S_ISCHR(information.st_mode) or stat.S_ISSOCK(information.st_mode):
             return grp.getgrgid(information.st_gid).gr_name
     return "dialout"
+
+
+def _user() -> str:
+    """This user's name: under `su -c`, $USER is root's."""
+    with contextlib.suppress(KeyError):
+        return pwd.getpwuid(os.getuid()).pw_name
+    return "$USER"
 
 
 def _may_open_ports() -> bool:
