@@ -9,6 +9,7 @@ from random import Random
 from typing import Protocol, TypeVar
 
 from plantkeeper_sim.avr import BARE, Firmware, Fuses, Mcu, StopReason
+from plantkeeper_sim.dhcp_server import DhcpServer
 from plantkeeper_sim.errors import SimError
 from plantkeeper_sim.events import Event, parse_event
 from plantkeeper_sim.net import LATENCY_S, PATIENCE_S, Network
@@ -78,6 +79,7 @@ class UnoBoard:
         random = Random(f"{seed}/chips/{config.device_id}")
         self.mcu = mcu = Mcu(firmware, fuses=fuses, eeprom=eeprom_image(config) if eeprom is None else eeprom)
         self.network = Network(mcu, latency_s=latency_s, patience_s=patience_s, live=live)
+        self.dhcp_server = DhcpServer(mcu, self.network.lan)
         self.led = Led(mcu.pin("PB0"))
         self.w5500 = W5500(mcu, mcu.pin("PB2"), self.network, random=random)
         self.dht11 = Dht11(

@@ -1,5 +1,7 @@
 """The emulated network: a chip's TCP connections on host sockets, under virtual time (docs/architecture.md section 10).
 
+Its datagrams stay within the emulated network (`Network.lan`).
+
 Virtual time stands still while the peer owes an answer: `latency_s` after the last byte sent, an event waits on
 the host socket in wall-clock time, at most `patience_s`, until the answer is whole (the peer closed, or fell
 quiet), and hands it over at that cycle. So what the firmware sees depends on the answers, not on how fast they came.
@@ -17,6 +19,7 @@ from ipaddress import IPv4Address
 from typing import Protocol
 
 from plantkeeper_sim.errors import SimError
+from plantkeeper_sim.lan import Lan
 from plantkeeper_sim.wires import Cancellable, Clock
 
 ROUND_TRIP_S = 0.001  # SYN to SYN/ACK, data to ACK
@@ -25,6 +28,7 @@ PATIENCE_S = 10.0
 QUIET_S = 0.25  # wall clock; only a peer that answers and keeps the connection costs this
 POLL_S = 0.002  # of a live network
 CHUNK = 65536
+NO_ADDRESS = IPv4Address(0)
 
 
 class NetworkError(SimError):
@@ -92,6 +96,7 @@ class Exchange:
         sent_monotonic_s: the same on the host's monotonic clock.
         received: what the chip's receive buffer was given.
         received_cycles: when the last of that was given.
+        source: the chip's own address at that time.
         outcome: how it stands: `opening`, `open`, `refused`, `finished` (peer), `closed` (chip), `reset`.
     """
 
@@ -104,6 +109,7 @@ class Exchange:
     sent_monotonic_s: float = 0.0
     received: bytearray = field(default_factory=bytearray)
     received_cycles: int = 0
+    source: IPv4Address = NO_ADDRESS
     outcome: str = "opening"
 
 
@@ -124,6 +130,7 @@ class Network:
         self.live = live
         self.latency_s = latency_s
         self.patience_s = patience_s
+        self.lan = Lan(clock)
         self.exchanges: list[Exchange] = []
         self.fault_of: Callable[[int], Fault] = lambda _index: NO_FAULT
         self._routes: dict[tuple[IPv4Address, int], tuple[str, int]] = {}
@@ -142,9 +149,9 @@ class Network:
         if self._routes.pop((IPv4Address(address), port), None) is None:
             raise NetworkError(f"{address}:{port} is not mapped; mapped are: {self._names()}")
 
-    def connect(self, address: IPv4Address, port: int, endpoint: Endpoint) -> Connection | None:
+    def connect(self, address: IPv4Address, port: int, endpoint: Endpoint, *, source: IPv4Address) -> Connection | None:
         """Open a connection for the chip; None where nobody answers."""
-        exchange = Exchange(len(self.exchanges) + 1, address, port, self.clock.cycles)
+        exchange = Exchange(len(self.exchanges) + 1, address, port, self.clock.cycles, source=source)
         self.exchanges.append(exchange)
         fault = self.fault_of(exchange.index)
         target = self._routes.get((address, port))

@@ -1,7 +1,7 @@
-"""W5500 Ethernet controller on SPI: frames, common registers, eight sockets; TCP client sockets work.
+"""W5500 Ethernet controller on SPI: frames, common registers, eight sockets, each a TCP client or UDP.
 
 Ref: WIZnet W5500 data sheet v1.1.0, sections 2 (SPI operations), 3 (register map), 4 (register descriptions).
-Modelled: everything that a TCP client needs. UDP, MACRAW, LISTEN, wake on LAN, PPPoE, fixed-length data mode
+Modelled: everything that a TCP client needs, and UDP. MACRAW, LISTEN, wake on LAN, PPPoE, fixed-length data mode
 and a register that the data sheet reserves raise PartError, naming the register and the remedy.
 """
 
@@ -11,8 +11,9 @@ from ipaddress import IPv4Address
 from random import Random
 
 from plantkeeper_sim.errors import PartError
+from plantkeeper_sim.lan import Lan
 from plantkeeper_sim.net import Network
-from plantkeeper_sim.parts.w5500_socket import TcpSocket
+from plantkeeper_sim.parts.w5500_socket import Socket
 from plantkeeper_sim.wires import Clock, Wire
 
 SOCKETS = 8
@@ -47,7 +48,7 @@ class W5500:
         self.network = network
         self._random = random
         self._link_up = True
-        self.sockets = [TcpSocket(self, number) for number in range(SOCKETS)]
+        self.sockets = [Socket(self, number) for number in range(SOCKETS)]
         self.resets = 0
         self._selected = False
         self._phase = 0
@@ -89,11 +90,20 @@ class W5500:
         """Retransmissions before a timeout (RCR)."""
         return self._registers[RCR]
 
+    @property
+    def lan(self) -> Lan:
+        """The network that it hangs on."""
+        return self.network.lan
+
+    @property
+    def own_address(self) -> IPv4Address:
+        """SIPR."""
+        return IPv4Address(bytes(self._registers[SIPR : SIPR + 4]))
+
     def is_local(self, address: IPv4Address) -> bool:
         """Whether an address is on the chip's own subnet."""
         mask = int.from_bytes(self._registers[SUBR : SUBR + 4], "big")
-        own = int.from_bytes(self._registers[SIPR : SIPR + 4], "big")
-        return own & mask == int(address) & mask
+        return int(self.own_address) & mask == int(address) & mask
 
     def reset(self) -> None:
         """As the reset pin or MR.RST does: registers to their reset values, sockets closed."""

@@ -1,4 +1,4 @@
-"""One socket of the W5500: registers, TCP client states, transmit and receive ring buffers, timeouts.
+"""One socket of the W5500: registers, TCP client states, UDP, transmit and receive ring buffers, timeouts.
 
 Ref: WIZnet W5500 data sheet v1.1.0, sections 3.2 (register map) and 4.2 (socket registers); section 4.1 for the
 formulas of ARP and TCP timeouts (RTR, RCR).
@@ -12,7 +12,9 @@ from random import Random
 from typing import Protocol
 
 from plantkeeper_sim.errors import PartError
+from plantkeeper_sim.lan import Lan
 from plantkeeper_sim.net import Connection, Network
+from plantkeeper_sim.parts.w5500_udp import UdpPort
 from plantkeeper_sim.wires import Cancellable, Clock
 
 # Registers (section 3.2)
@@ -29,8 +31,8 @@ OPEN, CONNECT, DISCON, CLOSE, SEND, RECV = 0x01, 0x04, 0x08, 0x10, 0x20, 0x40
 SEND_OK, TIMEOUT, RECEIVED, DISCONNECTED, CONNECTED = 0x10, 0x08, 0x04, 0x02, 0x01
 # States (Sn_SR)
 SOCK_CLOSED, SOCK_INIT, SOCK_SYNSENT, SOCK_ESTABLISHED = 0x00, 0x13, 0x15, 0x17
-SOCK_FIN_WAIT, SOCK_CLOSE_WAIT, SOCK_LAST_ACK = 0x18, 0x1C, 0x1D
-TCP = 0x01
+SOCK_FIN_WAIT, SOCK_CLOSE_WAIT, SOCK_LAST_ACK, SOCK_UDP = 0x18, 0x1C, 0x1D, 0x22
+TCP, UDP = 0x01, 0x02
 BUFFER_SIZES_KB = (0, 1, 2, 4, 8, 16)
 RTR_MAX = 0xFFFF
 
@@ -57,6 +59,14 @@ class Chip(Protocol):
     def retry_count(self) -> int:
         """RCR."""
 
+    @property
+    def lan(self) -> Lan:
+        """The network that it hangs on."""
+
+    @property
+    def own_address(self) -> IPv4Address:
+        """SIPR."""
+
     def is_local(self, address: IPv4Address) -> bool:
         """On the same subnet."""
 
@@ -77,13 +87,14 @@ def tcp_timeout_s(retry_time_s: float, retry_count: int) -> float:
     return total * 1e-4
 
 
-class TcpSocket:
-    """Socket `number` of a chip. It is the `net.Endpoint` of its connection."""
+class Socket:
+    """Socket `number` of a chip, in TCP or UDP mode. It is the `net.Endpoint` of its connection."""
 
     def __init__(self, chip: Chip, number: int) -> None:
         self._chip = chip
         self.number = number
         self._connection: Connection | None = None
+        self._udp: UdpPort | None = None
         self._timeout: Cancellable | None = None
         self._registers = bytearray(LAST + 1)
         self._state = SOCK_CLOSED
@@ -215,11 +226,15 @@ class TcpSocket:
 
     def _open(self) -> None:
         mode = self._registers[MR]
-        if mode & 0x0F != TCP:
-            raise self._error(f"OPEN with Sn_MR 0x{mode:02X}: only TCP (0x01) is modelled")
+        if mode & 0x0F != TCP and mode != UDP:
+            raise self._error(f"OPEN with Sn_MR 0x{mode:02X}: only TCP (0x01) and plain UDP (0x02) are modelled")
         self._drop_connection()
         self._start_rings()
-        self._enter(SOCK_INIT)
+        if mode == UDP:
+            self._udp = UdpPort(self._chip, self._word(PORT), self._take_datagram)
+            self._enter(SOCK_UDP)
+        else:
+            self._enter(SOCK_INIT)
 
     def _start_rings(self) -> None:
         self._tx_read = self._sent_up_to = self._chip.random.randrange(0x10000)
@@ -232,7 +247,11 @@ class TcpSocket:
             raise self._error(f"CONNECT in state 0x{self._state:02X}; it needs SOCK_INIT (0x13)")
         address = IPv4Address(bytes(self._registers[DIPR : DIPR + 4]))
         self._enter(SOCK_SYNSENT)
-        self._connection = self._chip.network.connect(address, self._word(DPORT), self) if self._chip.link_up else None
+        if self._chip.link_up:
+            source = self._chip.own_address
+            self._connection = self._chip.network.connect(address, self._word(DPORT), self, source=source)
+        else:
+            self._connection = None
         formula = arp_timeout_s if self._connection is None and self._chip.is_local(address) else tcp_timeout_s
         self._arm_timeout(formula(self._chip.retry_time_s, self._chip.retry_count))
 
@@ -252,8 +271,10 @@ class TcpSocket:
         self._enter(SOCK_CLOSED)
 
     def _send(self) -> None:
-        if self._state not in {SOCK_ESTABLISHED, SOCK_CLOSE_WAIT}:
-            raise self._error(f"SEND in state 0x{self._state:02X}; it needs SOCK_ESTABLISHED or SOCK_CLOSE_WAIT")
+        if self._state not in {SOCK_ESTABLISHED, SOCK_CLOSE_WAIT, SOCK_UDP}:
+            raise self._error(
+                f"SEND in state 0x{self._state:02X}; it needs SOCK_ESTABLISHED, SOCK_CLOSE_WAIT or SOCK_UDP"
+            )
         end = self._word(TX_WR)
         length = (end - self._sent_up_to) & 0xFFFF
         free = len(self._tx) - self._in_flight()
@@ -261,11 +282,29 @@ class TcpSocket:
             raise self._error(f"SEND of {length} bytes with {free} free overwrites what is not acknowledged yet")
         data = bytes(self._tx[(self._sent_up_to + i) % len(self._tx)] for i in range(length))
         self._sent_up_to = end
+        if self._udp is not None:
+            self._send_datagram(self._udp, data)
+            return
         self._arm_tcp_timeout()
         if self._chip.link_up and self._connection is not None:
             self._connection.send(data)
         else:
             self._unsent.append(data)
+
+    def _send_datagram(self, udp: UdpPort, data: bytes) -> None:
+        """It leaves the buffer at once; an address that nobody answers for times out as ARP does."""
+        address = IPv4Address(bytes(self._registers[DIPR : DIPR + 4]))
+        if udp.send(address, self._word(DPORT), data):
+            self._tx_read = self._sent_up_to
+            self.interrupts |= SEND_OK
+        else:
+            self._arm_timeout(arp_timeout_s(self._chip.retry_time_s, self._chip.retry_count))
+
+    def _take_datagram(self, data: bytes) -> None:
+        """Into the receive buffer, whole or not at all."""
+        if len(data) > len(self._rx) - ((self._rx_write - self._rx_read) & 0xFFFF):
+            return
+        self._put_received(data)
 
     def _receive(self) -> None:
         """RECV: the program has read up to Sn_RX_RD; the window opens by that."""
@@ -292,13 +331,19 @@ class TcpSocket:
     def _timed_out(self) -> None:
         self._timeout = None
         self.interrupts |= TIMEOUT
-        self._close()
+        if self._udp is None:
+            self._close()
+        else:
+            self._tx_read = self._sent_up_to
 
     def _drop_connection(self) -> None:
         self._disarm_timeout()
         self._unsent.clear()
         self._missed.clear()
         self._tx_read = self._sent_up_to
+        udp, self._udp = self._udp, None
+        if udp is not None:
+            udp.close()
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.abort()
@@ -380,8 +425,11 @@ class TcpSocket:
             return
         room = len(self._rx) - ((self._rx_write - self._rx_read) & 0xFFFF)
         data = self._connection.read(room)
+        if data:
+            self._put_received(data)
+
+    def _put_received(self, data: bytes) -> None:
         for byte in data:
             self._rx[self._rx_write % len(self._rx)] = byte
             self._rx_write = (self._rx_write + 1) & 0xFFFF
-        if data:
-            self.interrupts |= RECEIVED
+        self.interrupts |= RECEIVED

@@ -49,7 +49,7 @@ def chip(clock: ManualClock) -> Iterator[tuple[Chip, Peer]]:
     network, chip = Network(clock, live=True), Chip()
     with Peer() as peer:
         network.map(str(ADDRESS), 8080, to=("127.0.0.1", peer.port))
-        chip.connection = network.connect(ADDRESS, 8080, chip)
+        chip.connection = network.connect(ADDRESS, 8080, chip, source=IPv4Address("192.0.2.20"))
         assert chip.connection is not None
         chip.connection.send(b"POST")
         clock.advance(0.01)

@@ -139,7 +139,7 @@ def test_what_the_data_sheet_forbids_is_named(driver: Driver, act: Callable[[Dri
 
 
 def test_open_in_another_mode_is_not_modelled(driver: Driver) -> None:
-    driver.write(REGISTERS, 0x00, b"\x02")
+    driver.write(REGISTERS, 0x00, b"\x04")
     with pytest.raises(PartError, match="only TCP"):
         driver.command(OPEN)
 
