@@ -2,6 +2,8 @@
 #pragma once
 #include <stdint.h>
 
+#include "random.h"
+
 namespace pk {
 
 const uint32_t BACKOFF_FIRST_MS = 1000, BACKOFF_LONGEST_MS = 300000;
@@ -10,7 +12,7 @@ const uint16_t RETRY_AFTER_LONGEST_S = 3600;
 class Backoff {
 public:
     // The seed tells boards apart, and one boot of a board from the next.
-    void begin(uint32_t seed) { random_ = seed ? seed : 1, failures_ = 0; }
+    void begin(uint32_t seed) { random_.seed(seed), failures_ = 0; }
     void succeed() { failures_ = 0; }
     // Nothing will change soon: the next pause is of the longest.
     void despair() { failures_ = DOUBLINGS; }
@@ -21,9 +23,7 @@ public:
 private:
     static const uint8_t DOUBLINGS = 9;
 
-    uint32_t random_below(uint32_t limit);
-
-    uint32_t random_;
+    Random random_;
     uint8_t failures_;
 };
 

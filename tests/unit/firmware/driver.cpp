@@ -15,6 +15,7 @@
 #include "bootcount.h"
 #include "config.h"
 #include "crc16.h"
+#include "dhcp_client.h"
 #include "dht11_frame.h"
 #include "error_queue.h"
 #include "flash_eeprom.h"
@@ -505,6 +506,48 @@ std::string journal(std::istringstream &words)
     return out.str();
 }
 
+// One client, from `begin` on: `begin mac seed now`, then any of `advance now`, `reconnect`, `take datagram`, `write`, or
+// nothing. Answers what changed, the state and its name, whether a datagram is due now and within 4 s, the address with mask,
+// router and lease where there is one, and for `write` where the datagram goes and its bytes.
+std::string dhcp(std::istringstream &words)
+{
+    static pk::DhcpClient client;
+    static uint8_t mac[pk::DHCP_MAC_BYTES];
+    pk::DhcpClient::Change change = pk::DhcpClient::NONE;
+    std::string written, act = next_word(words);
+    if (act == "begin") {
+        Bytes given = bytes(words);
+        for (size_t i = 0; i < sizeof mac; i++) mac[i] = given.at(i);
+        const uint32_t seed = static_cast<uint32_t>(number(words));
+        client.begin(mac, seed, static_cast<uint32_t>(number(words)));
+    } else if (act == "advance") {
+        change = client.advance(static_cast<uint32_t>(number(words)));
+    } else if (act == "reconnect") {
+        client.reconnect();
+    } else if (act == "take") {
+        pk::DhcpAnswer answer = client.answer();
+        for (uint8_t byte : bytes(words)) answer.feed(byte);
+        change = client.take(answer);
+    } else if (act == "write") {
+        std::vector<char> buffer(pk::DHCP_DATAGRAM_BYTES + 1);
+        pk::TextBuffer out(buffer.data(), static_cast<uint16_t>(buffer.size()));
+        written = " " + to_hex(client.destination(), pk::DHCP_IP_BYTES);
+        client.write(out);
+        written += (out.overflowed() ? " cut" : " ") + to_hex(out.content(), out.length());
+    }
+    char name[16];
+    pk::TextBuffer state(name, sizeof name);
+    pk::write_state(state, client.state());
+    std::ostringstream out;
+    out << change << ' ' << name << ' ' << client.is_due() << ' ' << client.is_due_within(4000) << ' ';
+    if (client.has_address())
+        out << to_hex(client.address(), 4) << ' ' << to_hex(client.mask(), 4) << ' ' << to_hex(client.router(), 4) << ' '
+            << client.lease_s();
+    else
+        out << "- - - 0";
+    return out.str() + written;
+}
+
 std::string text(std::istringstream &words)
 {
     std::string kind;
@@ -554,6 +597,7 @@ std::string answer_to(const std::string &line)
     if (name == "meaning") return std::to_string(pk::meaning_of(static_cast<uint16_t>(number(words))));
     if (name == "states") return states(words);
     if (name == "http") return http(words);
+    if (name == "dhcp") return dhcp(words);
     if (name == "journal") return journal(words);
     if (name == "flash") return flash(words);
     if (name == "wifi") return wifi(words);
