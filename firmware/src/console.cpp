@@ -2,6 +2,7 @@
 
 #include <Arduino.h>
 
+#include "address.h"
 #include "clock.h"
 #include "credentials.h"
 #include "events.h"
@@ -90,6 +91,7 @@ void tell_state(pk::TextWriter &reply)
     reply.number(boot).put(',').number(counts.taken).put(',').number(counts.delivered).put(',').number(counts.dropped);
     reply.put(',').number(station::waiting()).put(',').number(clock::ticks() * clock::SECONDS_PER_TICK);
     reply.put(',').text(pk::state_row(state::current()).name).put(',').number(cause).put(',').number(watchdog::hangs());
+    address::write_state(reply.put(','));
 }
 
 pk::Error save()

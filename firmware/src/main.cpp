@@ -1,6 +1,7 @@
 // PlantKeeper: takes a reading every period, posts it, listens to the console, sleeps.
 #include <Arduino.h>
 
+#include "address.h"
 #include "clock.h"
 #include "console.h"
 #include "events.h"
@@ -59,6 +60,10 @@ void rest()
             return;
         }
     }
+    if (address::is_busy()) {
+        clock::sleep_ms(POLL_MS);
+        return;
+    }
     noInterrupts();
     if (!reading_is_due() && !console::is_waiting()) clock::sleep_until_event();
     interrupts();
@@ -87,11 +92,14 @@ void setup()
         events::Line(PSTR("unconfigured"), events::ERROR);
     else if (!transport::begin(config))
         events::Line(transport::absence(), events::ERROR);
+    else
+        address::begin(config, boot);
 }
 
 void loop()
 {
     console::poll();
+    address::poll();
     if (reading_is_due()) {
         next_reading_tick += config.period_s / clock::SECONDS_PER_TICK;
         station::take();

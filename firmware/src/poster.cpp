@@ -117,6 +117,7 @@ const char *reason(Outcome outcome)
     case UNAUTHORISED: return PSTR("unauthorised");
     case BUSY: return PSTR("busy");
     case NO_LINK: return PSTR("nolink");
+    case NO_ADDRESS: return PSTR("noaddress");
     case CONNECT: return PSTR("connect");
     case TIMEOUT: return PSTR("timeout");
     case CLOSED: return PSTR("closed");

@@ -2,6 +2,7 @@
 
 #include <Arduino.h>
 
+#include "address.h"
 #include "backoff.h"
 #include "clock.h"
 #include "events.h"
@@ -23,7 +24,7 @@ uint32_t boot, seq;
 uint8_t attempts;  // for the oldest reading, since this boot
 pk::Backoff backoff;
 clock::Counts retry_at;
-bool unplugged;  // the last attempt found no link: there is no need to wait longer than for a link
+bool cut_off;  // the last attempt found no link or no address: there is no need to wait longer than for them
 
 void say_dropped(const pk::Reading &reading, const char *flash_reason, uint16_t status)
 {
@@ -66,12 +67,14 @@ poster::Attempt attempt_oldest()
     poster::Attempt attempt = {poster::NO_LINK, 0, 0};
     if (attempts < UINT8_MAX) attempts++;
     state::enter(pk::STATE_LINK_UP);
-    if (transport::link_is_up()) {
+    if (transport::link_is_up() && !address::is_there()) {
+        attempt.outcome = poster::NO_ADDRESS;
+    } else if (transport::link_is_up()) {
         state::enter(pk::STATE_SEND);
         const uint32_t age_s = journal.oldest_age_ticks(clock::ticks()) * clock::SECONDS_PER_TICK;
         attempt = poster::post(*config, reading, age_s >= AGE_FROM_S ? age_s : 0, attempts);
     }
-    unplugged = attempt.outcome == poster::NO_LINK;
+    cut_off = attempt.outcome == poster::NO_LINK || attempt.outcome == poster::NO_ADDRESS;
     settle(reading, attempt);
     return attempt;
 }
@@ -91,8 +94,7 @@ void begin(const pk::Config &with, uint32_t boot_number)
 {
     config = &with;
     boot = boot_number;
-    // Knuth's multiplier spreads neighbouring numbers over all bits
-    backoff.begin((static_cast<uint32_t>(with.id) ^ boot_number << 16) * 2654435761UL);
+    backoff.begin(pk::seed_of(with.id, boot_number));
     retry_at = clock::now();
 }
 
@@ -117,7 +119,7 @@ bool take()
 
 bool delivery_is_due()
 {
-    return journal.waiting() && (clock::reached(retry_at) || (unplugged && transport::link_is_up()));
+    return journal.waiting() && (clock::reached(retry_at) || (cut_off && transport::link_is_up() && address::is_there()));
 }
 
 bool delivery_is_due_within(uint8_t seconds)

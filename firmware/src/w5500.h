@@ -1,5 +1,5 @@
-// W5500 Ethernet controller over SPI: one TCP socket, every wait with a deadline.
-// Ref: W5500 datasheet, sections 2 (SPI frame), 3 (registers), 4 (socket registers).
+// W5500 Ethernet controller over SPI: the chip, and its TCP socket, every wait with a deadline.
+// Ref: W5500 datasheet, sections 3 and 4 (registers).
 #pragma once
 #include <stdint.h>
 
@@ -9,8 +9,10 @@ namespace w5500 {
 
 enum Result { OK, NO_LINK, CONNECT_FAILED, TIMED_OUT, CLOSED };
 
-// Resets the chip and sets its addresses. False where no W5500 answers.
+// Resets the chip; it has no IP address then. False where no W5500 answers.
 bool begin(const pk::Config &config);
+// 0.0.0.0: none.
+void set_addresses(const uint8_t address[4], const uint8_t mask[4], const uint8_t router[4]);
 bool is_present();
 // Name of the event that says so, in flash.
 const char *absence();

@@ -6,8 +6,9 @@ import struct
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address
 
-RECORD = struct.Struct("<4sHi6s4s4s4s4sHHH32s4H")
-MAGIC = b"PKC3"
+RECORD = struct.Struct("<4sHi6s4s4s4s4sHHH32s4HH")
+MAGIC = b"PKC4"
+FLAG_DHCP = 1
 RECORD_BYTES = RECORD.size + 2
 SLOTS_AT = (128, 256)
 EEPROM_BYTES = 1024
@@ -29,6 +30,7 @@ class BoardConfig:
         period_s: seconds between readings, a multiple of 4.
         key_number, key: signs what the board posts (docs/signatures.md); number 0: nothing does.
         soil_codes, light_codes: raw codes at which the scale begins and ends: dry and wet, dark and bright.
+        dhcp: address, mask and router come from a DHCP server instead.
     """
 
     device_id: int
@@ -42,6 +44,7 @@ class BoardConfig:
     key: bytes = field(default=bytes(KEY_BYTES), repr=False)
     soil_codes: tuple[int, int] = (1023, 700)
     light_codes: tuple[int, int] = (160, 800)
+    dhcp: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.device_id <= MAX_ID:
@@ -72,7 +75,7 @@ def crc16(data: bytes) -> int:
 
 
 def encode(config: BoardConfig, *, generation: int = 0) -> bytes:
-    """The record's 80 bytes.
+    """The record's 82 bytes.
 
     Args:
         generation: counts the records; of two whole ones the firmware takes the later.
@@ -92,6 +95,7 @@ def encode(config: BoardConfig, *, generation: int = 0) -> bytes:
         config.key,
         *config.soil_codes,
         *config.light_codes,
+        FLAG_DHCP if config.dhcp else 0,
     )
     return body + crc16(body).to_bytes(2, "little")
 

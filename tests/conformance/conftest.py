@@ -113,9 +113,15 @@ def new_board(image: Firmware, scripted: ScriptedGateway, covered: set[int]) -> 
     boards: list[UnoBoard] = []
 
     def make(
-        *, eeprom: bytes | None = None, device_id: int = 7, period_s: int = 300, seed: int = 1, key: bytes = b""
+        *,
+        eeprom: bytes | None = None,
+        device_id: int = 7,
+        period_s: int = 300,
+        seed: int = 1,
+        key: bytes = b"",
+        dhcp: bool = False,
     ) -> UnoBoard:
-        config = BoardConfig(device_id, period_s=period_s, key_number=int(bool(key)), key=key or bytes(32))
+        config = BoardConfig(device_id, period_s=period_s, key_number=int(bool(key)), key=key or bytes(32), dhcp=dhcp)
         board = UnoBoard(image, config, seed=seed, patience_s=3, eeprom=eeprom)
         if COVERAGE_DIR in os.environ:
             board.mcu.cover()

@@ -391,7 +391,7 @@ def test_a_hang_ends_in_a_counted_reset(board: UnoBoard, scripted: Any) -> None:
         assert 4 < boot.cycles / board.mcu.clock_hz - hung_s < 9
     board.mcu.uart.feed(b"STAT?\n")
     board.run_for(1)
-    assert board.lines[-1][1].endswith(",sleep,8,2")
+    assert board.lines[-1][1].endswith(",sleep,8,2,static,192.0.2.20")
     assert [e["key"] for e in fields(board, "delivered")] == ["1-1", "2-1", "3-1"]
 
 

@@ -49,8 +49,8 @@ class Sources:
 def sources(root: Path) -> Sources:
     """The files that [env:mkrwifi1010] compiles."""
     firmware = root / "firmware"
-    others = {"w5500.cpp", "tunnel.cpp"}
-    src = [path for path in sorted((firmware / "src").glob("*.cpp")) if path.name not in others]
+    others = ("w5500", "tunnel")
+    src = [path for path in sorted((firmware / "src").glob("*.cpp")) if not path.name.startswith(others)]
     folders = [firmware / "src" / "samd21", firmware / "src", *sorted((firmware / "lib").iterdir())]
     return Sources(
         tuple(f"-I{folder}" for folder in (FAKES, *folders)),

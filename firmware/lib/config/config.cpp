@@ -7,8 +7,10 @@
 namespace pk {
 namespace {
 
-const uint8_t MAGIC[4] = {'P', 'K', 'C', '3'};
-const uint16_t CRC_AT = CONFIG_BYTES - 2;
+const uint8_t MAGIC[4] = {'P', 'K', 'C', '4'};
+const uint8_t VERSION_AT = 3, FLAGS_AT = 78, CRC_AT = CONFIG_BYTES - 2;
+const uint8_t OLD_VERSION = '3', OLD_CRC_AT = 78;
+const uint16_t FLAG_DHCP = 1;
 
 uint16_t read16(const uint8_t *at) { return static_cast<uint16_t>(at[0] | at[1] << 8); }
 
@@ -33,7 +35,8 @@ Config default_config()
                            0,
                            {0},
                            SOIL_SCALE,
-                           LIGHT_SCALE};
+                           LIGHT_SCALE,
+                           false};
     return config;
 }
 
@@ -55,7 +58,10 @@ bool is_usable(const Config &config)
 
 bool decode_config(const uint8_t record[CONFIG_BYTES], Config *config, uint16_t *generation)
 {
-    if (memcmp(record, MAGIC, sizeof MAGIC) != 0 || read16(record + CRC_AT) != crc16(record, CRC_AT)) return false;
+    const bool old = record[VERSION_AT] == OLD_VERSION;
+    const uint8_t crc_at = old ? OLD_CRC_AT : CRC_AT;
+    if (memcmp(record, MAGIC, VERSION_AT) != 0 || (!old && record[VERSION_AT] != MAGIC[VERSION_AT])) return false;
+    if (read16(record + crc_at) != crc16(record, crc_at)) return false;
     Config read;
     read.id = static_cast<int32_t>(read16(record + 6) | static_cast<uint32_t>(read16(record + 8)) << 16);
     memcpy(read.mac, record + 10, 6);
@@ -71,7 +77,9 @@ bool decode_config(const uint8_t record[CONFIG_BYTES], Config *config, uint16_t 
     read.soil.full = read16(record + 72);
     read.light.zero = read16(record + 74);
     read.light.full = read16(record + 76);
-    if (!is_usable(read)) return false;
+    const uint16_t flags = old ? 0 : read16(record + FLAGS_AT);
+    read.dhcp = (flags & FLAG_DHCP) != 0;
+    if (!is_usable(read) || (flags & ~FLAG_DHCP)) return false;
     *config = read;
     *generation = read16(record + 4);
     return true;
@@ -96,6 +104,7 @@ void encode_config(const Config &config, uint16_t generation, uint8_t record[CON
     write16(record + 72, config.soil.full);
     write16(record + 74, config.light.zero);
     write16(record + 76, config.light.full);
+    write16(record + FLAGS_AT, config.dhcp ? FLAG_DHCP : 0);
     write16(record + CRC_AT, crc16(record, CRC_AT));
 }
 

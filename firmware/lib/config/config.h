@@ -6,7 +6,7 @@
 
 namespace pk {
 
-const uint16_t CONFIG_BYTES = 80;
+const uint16_t CONFIG_BYTES = 82;
 const uint8_t CONFIG_SLOTS = 2;
 const uint8_t KEY_BYTES = 32;
 
@@ -19,6 +19,7 @@ struct Config {
     uint16_t key_number;  // the key's keyid is <id>.<key_number>; 0: no key
     uint8_t key[KEY_BYTES];
     Scale soil, light;
+    bool dhcp;  // address, mask and router come from a DHCP server instead
 };
 
 // What an unconfigured board starts from: everything but the id.
@@ -29,7 +30,8 @@ bool is_usable_period(uint32_t period_s);
 inline bool is_usable_scale(const Scale &scale) { return scale.zero != scale.full; }
 // True where the values can be worked with: id above 0, port above 0, period 4…65532 s in steps of 4, scales with a span.
 bool is_usable(const Config &config);
-// False where the record has another magic, a wrong CRC or values that cannot be used.
+// False where the record has another magic, a wrong CRC or values that cannot be used. A record of the firmware before
+// DHCP, two bytes shorter, is read as one with a fixed address.
 bool decode_config(const uint8_t record[CONFIG_BYTES], Config *config, uint16_t *generation);
 void encode_config(const Config &config, uint16_t generation, uint8_t record[CONFIG_BYTES]);
 

@@ -24,6 +24,7 @@ const char CONSOLE_HEADERS[] PK_FLASH =
     "CONFigure:NETwork:MASK=\0"
     "CONFigure:NETwork:SERVer=\0"
     "CONFigure:NETwork:PORT=\0"
+    "CONFigure:NETwork:DHCP=\0"
     "CONFigure:INTerval=\0"
     "CONFigure:CALibration:SOIL=\0"
     "CONFigure:CALibration:LIGHT=\0"
@@ -179,6 +180,17 @@ void write_string(TextWriter &out, const char *string)
         out.put(*string);
     }
     out.put('"');
+}
+
+bool parse_boolean(const char **text, bool *value)
+{
+    const char first = upper((*text)[0]), second = upper((*text)[1]);
+    uint8_t length = 1;
+    if (first == 'O') length = second == 'N' ? 2 : second == 'F' && upper((*text)[2]) == 'F' ? 3 : 0;
+    *value = first == '1' || length == 2;
+    if (!length || (first != 'O' && first != '0' && first != '1')) return false;
+    *text += length;
+    return end_parameter(text);
 }
 
 bool parse_hex(const char **text, uint8_t *bytes, uint8_t count)

@@ -28,6 +28,7 @@ enum Header {
     HEADER_MASK,
     HEADER_GATEWAY,
     HEADER_PORT,
+    HEADER_DHCP,
     HEADER_PERIOD,
     HEADER_SOIL,
     HEADER_LIGHT,
@@ -56,6 +57,8 @@ bool parse_address(const char **text, uint8_t address[4]);
 // A string in " or ', in which the quote stands doubled (IEEE 488.2 section 7.7.5), into `longest` + 1 characters; *fits is
 // false where it is longer.
 bool parse_string(const char **text, char *string, uint8_t longest, bool *fits);
+// ON, OFF, 1 or 0 (SCPI-1999 volume 1, section 7.3).
+bool parse_boolean(const char **text, bool *value);
 bool parse_hex(const char **text, uint8_t *bytes, uint8_t count);
 
 // A string in double quotes (IEEE 488.2 section 8.7.8).

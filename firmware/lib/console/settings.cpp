@@ -35,6 +35,8 @@ void answer(Header header, Config *config, TextWriter &reply)
         reply.number(scale->zero).put(',').number(scale->full);
     else if (is_address(header))
         reply.address(address_of(header, config));
+    else if (header == HEADER_DHCP)
+        reply.number(config->dhcp);
     else if (header == HEADER_ID)
         reply.signed_number(config->id);
     else
@@ -47,6 +49,15 @@ Error set_address(const char *text, uint8_t *address)
     if (!parse_address(&text, parsed)) return ERROR_DATA_TYPE;
     if (*text) return ERROR_PARAMETER_NOT_ALLOWED;
     memcpy(address, parsed, sizeof parsed);
+    return ERROR_NONE;
+}
+
+Error set_dhcp(const char *text, Config *config)
+{
+    bool on;
+    if (!parse_boolean(&text, &on)) return ERROR_DATA_TYPE;
+    if (*text) return ERROR_PARAMETER_NOT_ALLOWED;
+    config->dhcp = on;
     return ERROR_NONE;
 }
 
@@ -105,6 +116,7 @@ Error configure(const Line &line, Config *config, TextWriter &reply)
         return ERROR_NONE;
     }
     if (!*line.parameters) return ERROR_MISSING_PARAMETER;
+    if (line.header == HEADER_DHCP) return set_dhcp(line.parameters, config);
     if (line.header == HEADER_KEY) return set_key(line.parameters, config);
     Scale *scale = scale_of(line.header, config);
     if (scale) return set_scale(line.parameters, scale);

@@ -121,8 +121,8 @@ def reading_cycles(firmware: Firmware, new_rig: Callable[..., Rig], *, signed: b
 
 
 def _lowest_touched(firmware: Firmware, new_rig: Callable[..., Rig]) -> int:
-    """A hard time: signed posts, every kind of fault, all commands, dead sensors, a journal that fills up."""
-    with new_rig(firmware, signed=True, period_s=4) as rig:
+    """A hard time: signed posts, every kind of fault, all commands, short leases, dead sensors, a full journal."""
+    with new_rig(firmware, signed=True, period_s=4, leased=True) as rig:
         board, bottom = rig.board, firmware.stack_limit
         board.mcu.write_data(bottom, bytes([PAINT]) * (RAM_END - bottom))
         rig.misbehave()

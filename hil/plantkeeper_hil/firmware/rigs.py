@@ -15,6 +15,7 @@ from plantkeeper_sim.net import Fault
 from plantkeeper_sim.provision import KEY_BYTES, BoardConfig
 
 SEED = 1
+LEASE_S = 60  # the shortest that a board takes: it renews every half minute
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nConnection: close\r\n\r\n{}"
 NETWORK_FAULTS = (
     Fault(),
@@ -49,16 +50,18 @@ class Rig(Protocol):
         """Lets go of the board."""
 
 
-def config(*, signed: bool, period_s: int) -> BoardConfig:
+def config(*, signed: bool, period_s: int, leased: bool) -> BoardConfig:
     """How a board on a rig is configured."""
-    return BoardConfig(7, key_number=int(signed), key=bytes(range(KEY_BYTES)), period_s=period_s)
+    return BoardConfig(7, key_number=int(signed), key=bytes(range(KEY_BYTES)), period_s=period_s, dhcp=leased)
 
 
 class EthernetRig:
     """A board with a W5500, and a gateway behind its emulated network."""
 
-    def __init__(self, firmware: Firmware, *, signed: bool, period_s: int) -> None:
-        self.board = UnoBoard(firmware, config(signed=signed, period_s=period_s), seed=SEED, patience_s=1)
+    def __init__(self, firmware: Firmware, *, signed: bool, period_s: int, leased: bool = False) -> None:
+        settings = config(signed=signed, period_s=period_s, leased=leased)
+        self.board = UnoBoard(firmware, settings, seed=SEED, patience_s=1)
+        self.board.dhcp_server.lease_s = LEASE_S
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Gateway)
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05})
 
@@ -94,8 +97,9 @@ class EthernetRig:
 class SerialRig:
     """A board without a network, and a host at its serial line."""
 
-    def __init__(self, firmware: Firmware, *, signed: bool, period_s: int) -> None:
-        self.board: UnoBoard = _FramingUno(firmware, config(signed=signed, period_s=period_s), seed=SEED)
+    def __init__(self, firmware: Firmware, *, signed: bool, period_s: int, leased: bool = False) -> None:
+        settings = config(signed=signed, period_s=period_s, leased=leased)
+        self.board: UnoBoard = _FramingUno(firmware, settings, seed=SEED)
         self.host = SerialHost(self.board.mcu, ANSWER)
 
     def __enter__(self) -> Self:

@@ -21,8 +21,8 @@ HEADERS = [
     "*IDN?", "*RST!", "*TST?", "*CLS!", "SYSTem:ERRor?", "SYSTem:ERRor:NEXT?", "READ?", "POST?", "STATus?",
     "SYSTem:LOG:ERRor!", "SYSTem:LOG:WARNing!", "SYSTem:LOG:INFO!", "SYSTem:LOG:DEBug!",
     "CONFigure:DEVice:ID=", "CONFigure:NETwork:IP=", "CONFigure:NETwork:GW=", "CONFigure:NETwork:MASK=",
-    "CONFigure:NETwork:SERVer=", "CONFigure:NETwork:PORT=", "CONFigure:INTerval=", "CONFigure:CALibration:SOIL=",
-    "CONFigure:CALibration:LIGHT=", "CONFigure:KEY!",
+    "CONFigure:NETwork:SERVer=", "CONFigure:NETwork:PORT=", "CONFigure:NETwork:DHCP=",
+    "CONFigure:INTerval=", "CONFigure:CALibration:SOIL=", "CONFigure:CALibration:LIGHT=", "CONFigure:KEY!",
     "CONFigure:SAVE!", "CONFigure:LOAD:DEFault!",
 ]  # fmt: skip
 UNDEFINED = len(HEADERS)
@@ -125,6 +125,13 @@ def test_calibration_is_set_told_and_what_the_simulator_would_write(ask: Ask) ->
     assert record == encode(BoardConfig(7, soil_codes=(880, 410), light_codes=(255, 901)))
 
 
+@pytest.mark.parametrize(("word", "on"), [("ON", True), ("1", True), ("on", True), ("OFF", False), ("0", False)])
+def test_dhcp_is_a_scpi_boolean(ask: Ask, word: str, on: bool) -> None:
+    answers, record = configure(ask, "CONF:DEV:ID 7", f"CONF:NET:DHCP {word}", "CONFIGURE:NETWORK:DHCP?")
+    assert answers == [(0, ""), (0, ""), (0, str(int(on)))]
+    assert record == encode(BoardConfig(7, dhcp=on))
+
+
 def test_a_key_is_taken_and_told_by_nothing(ask: Ask) -> None:
     answers, record = configure(ask, f"CONF:KEY 3,{GOLDEN_KEY.hex()}", "CONF:KEY?", f"CONF:KEY 4, {'F' * 64}")
     assert answers == [(0, ""), (-113, ""), (0, "")]
@@ -143,6 +150,8 @@ def test_a_key_is_taken_and_told_by_nothing(ask: Ask) -> None:
         ("CONF:NET:PORT 65536", -222), ("CONF:INT 6", -222), ("CONF:INT 0", -222), ("CONF:INT 65536", -222),
         ("CONF:CAL:SOIL", -109), ("CONF:CAL:SOIL 900", -109), ("CONF:CAL:SOIL 900,900", -222),
         ("CONF:CAL:LIGHT 1,65536", -222), ("CONF:CAL:LIGHT 1,x", -104), ("CONF:CAL:LIGHT 1,2,3", -108),
+        ("CONF:NET:DHCP", -109), ("CONF:NET:DHCP O", -104), ("CONF:NET:DHCP OF", -104), ("CONF:NET:DHCP ONE", -104),
+        ("CONF:NET:DHCP 2", -104), ("CONF:NET:DHCP 10", -104), ("CONF:NET:DHCP ON,1", -108),
         ("CONF:KEY 1", -109), ("CONF:KEY 1,00", -104), (f"CONF:KEY 1,{'0' * 63}g", -104),
         (f"CONF:KEY 0,{'0' * 64}", -222),
         (f"CONF:KEY 65536,{'0' * 64}", -222), (f"CONF:KEY 1,{'0' * 64},1", -108), (f"CONF:KEY 1,{'0' * 66}", -104),
@@ -156,7 +165,7 @@ def test_what_cannot_be_set_is_refused_by_number_and_changes_nothing(ask: Ask, l
 
 @given(st.text(st.characters(min_codepoint=32, max_codepoint=126, exclude_characters="|"), max_size=80))
 def test_no_parameter_breaks_anything(ask: Ask, parameters: str) -> None:
-    for header in ("CONF:DEV:ID", "CONF:NET:IP", "CONF:INT", "CONF:KEY"):
+    for header in ("CONF:DEV:ID", "CONF:NET:IP", "CONF:NET:DHCP", "CONF:INT", "CONF:KEY"):
         [(code, _)], record = configure(ask, f"{header} {parameters}")
         assert code in {0, -104, -108, -109, -222}
         assert (code == 0) or record.hex() == ask("default_config")

@@ -7,6 +7,7 @@ import json
 import math
 import statistics
 from collections.abc import Callable
+from dataclasses import replace
 from fractions import Fraction
 from ipaddress import IPv4Address
 
@@ -44,6 +45,7 @@ configs = st.builds(
     period_s=st.integers(1, 16383).map(lambda ticks: 4 * ticks),
     soil_codes=st.tuples(uint16, uint16).filter(lambda codes: codes[0] != codes[1]),
     light_codes=st.tuples(uint16, uint16).filter(lambda codes: codes[0] != codes[1]),
+    dhcp=st.booleans(),
 )
 
 
@@ -53,11 +55,15 @@ def test_the_record_of_the_simulator_is_read_and_written_alike(ask: Ask, config:
     assert ask(f"config {record.hex()}") == record.hex()
 
 
-@given(configs, st.integers(0, 79), st.integers(1, 255))
+@given(configs, st.integers(0, 81), st.integers(1, 255))
 def test_a_record_with_a_wrong_byte_is_refused(ask: Ask, config: BoardConfig, at: int, change: int) -> None:
     record = bytearray(encode(config))
     record[at] ^= change
     assert ask(f"config {record.hex()}") == "refused"
+
+
+def sealed(record: bytes | bytearray) -> bytes:
+    return bytes(record) + binascii.crc_hqx(bytes(record), 0xFFFF).to_bytes(2, "little")
 
 
 @given(configs, st.sampled_from([(6, 4), (32, 2), (34, 2)]), uint16)
@@ -67,19 +73,41 @@ def test_values_that_cannot_be_used_are_refused(
     at, length = field
     value = period if at == 34 else 0
     assume(at != 34 or period < 4 or period % 4)
-    record = bytearray(encode(config)[:78])
+    record = bytearray(encode(config)[:80])
     record[at : at + length] = value.to_bytes(length, "little")
-    sealed = bytes(record) + binascii.crc_hqx(bytes(record), 0xFFFF).to_bytes(2, "little")
-    assert ask(f"config {sealed.hex()}") == "refused"
+    assert ask(f"config {sealed(record).hex()}") == "refused"
+
+
+@given(configs, st.integers(2, 0xFFFF))
+def test_flags_that_nobody_knows_are_refused(ask: Ask, config: BoardConfig, flags: int) -> None:
+    record = encode(config)[:78] + flags.to_bytes(2, "little")
+    assert ask(f"config {sealed(record).hex()}") == "refused"
+
+
+@given(configs, uint16, st.binary(min_size=2, max_size=2))
+def test_a_record_from_before_dhcp_is_one_with_a_fixed_address(
+    ask: Ask, config: BoardConfig, generation: int, behind: bytes
+) -> None:
+    """`PKC3` was two bytes shorter; what lies behind it in the EEPROM is anything."""
+    fixed = encode(replace(config, dhcp=False), generation=generation)
+    old = sealed(b"PKC3" + fixed[4:78]) + behind
+    assert ask(f"config {old.hex()}") == fixed.hex()
+
+
+@given(st.integers(0, 79), st.integers(1, 255))
+def test_a_record_from_before_dhcp_with_a_wrong_byte_is_refused(ask: Ask, at: int, change: int) -> None:
+    old = bytearray(sealed(b"PKC3" + encode(BoardConfig(7))[4:78]) + b"\xff\xff")
+    old[at] ^= change
+    assert ask(f"config {old.hex()}") == "refused"
 
 
 def test_an_erased_eeprom_is_refused(ask: Ask) -> None:
-    assert ask(f"config {'ff' * 80}") == "refused"
+    assert ask(f"config {'ff' * 82}") == "refused"
 
 
 def test_defaults_are_the_simulators(ask: Ask) -> None:
     ours, simulators = bytes.fromhex(ask("default_config")), encode(BoardConfig(7))
-    assert ours[16:78] == simulators[16:78]
+    assert ours[16:80] == simulators[16:80]
     assert ours[6:10] == bytes(4)
 
 
@@ -94,7 +122,7 @@ def test_of_two_records_the_later_counts_and_the_next_goes_over_the_other(
     assert ask(f"config_slots {slots[0].hex()} {slots[1].hex()}") == f"2 {int(swapped)} {next_generation}"
 
 
-@given(uint16, st.integers(0, 79), st.integers(1, 255), st.integers(0, 1))
+@given(uint16, st.integers(0, 81), st.integers(1, 255), st.integers(0, 1))
 def test_a_torn_record_is_passed_over(ask: Ask, generation: int, at: int, change: int, slot: int) -> None:
     whole, torn = encode(BoardConfig(1), generation=generation), bytearray(encode(BoardConfig(2)))
     torn[at] ^= change
@@ -104,7 +132,7 @@ def test_a_torn_record_is_passed_over(ask: Ask, generation: int, at: int, change
 
 
 def test_without_a_record_the_first_slot_is_next(ask: Ask) -> None:
-    assert ask(f"config_slots {'ff' * 80} {'ff' * 80}") == "0 0 0"
+    assert ask(f"config_slots {'ff' * 82} {'ff' * 82}") == "0 0 0"
 
 
 # ---- boot counter ------------------------------------------------------------------------------------------

@@ -13,10 +13,12 @@ from plantkeeper_sim.provision import BoardConfig, crc16, eeprom_image, encode
 
 def test_record_bytes_of_the_default_board() -> None:
     record = encode(BoardConfig(7))
-    assert record[:36].hex() == "504b4333000007000000020000000007c0000214ffffff00c0000201c000020a901f2c01"
+    assert record[:36].hex() == "504b4334000007000000020000000007c0000214ffffff00c0000201c000020a901f2c01"
     assert record[36:70] == bytes(34)
     assert record[70:78].hex() == "ff03bc02a0002003"
-    assert len(record) == 80
+    assert record[78:80] == bytes(2)
+    assert encode(BoardConfig(7, dhcp=True))[78:80] == b"\x01\x00"
+    assert len(record) == 82
 
 
 @given(st.binary(max_size=64))
@@ -30,8 +32,8 @@ def test_a_record_checks_itself(device_id: int, port: int, period: int) -> None:
         BoardConfig(device_id, gateway=IPv4Address("10.1.2.3"), gateway_port=port, period_s=4 * period)
     )
     assert len(image) == 1024
-    assert binascii.crc_hqx(image[128:206], 0xFFFF) == int.from_bytes(image[206:208], "little")
-    assert set(image[:128] + image[208:]) == {0xFF}
+    assert binascii.crc_hqx(image[128:208], 0xFFFF) == int.from_bytes(image[208:210], "little")
+    assert set(image[:128] + image[210:]) == {0xFF}
 
 
 @pytest.mark.parametrize(
