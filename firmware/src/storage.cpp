@@ -1,7 +1,5 @@
 #include "storage.h"
 
-#include <string.h>
-
 #include "bootcount.h"
 #include "eeprom.h"
 
@@ -33,6 +31,20 @@ pk::ConfigPlace read_slots(pk::Config *config)
     return pk::newest_config(slots, config);
 }
 
+// Apart, so that what it reads is off the stack again before a record is made.
+__attribute__((noinline)) pk::ConfigPlace next_place()
+{
+    pk::Config newest;
+    return read_slots(&newest);
+}
+
+bool holds(uint16_t address, const uint8_t *data, uint8_t length)
+{
+    while (length--)
+        if (eeprom::read(address++) != *data++) return false;
+    return true;
+}
+
 // What is not durable does not count.
 bool commit()
 {
@@ -49,8 +61,7 @@ bool load_config(pk::Config *config) { return read_slots(config).found; }
 
 bool save_config(const pk::Config &config)
 {
-    pk::Config newest;
-    const pk::ConfigPlace place = read_slots(&newest);
+    const pk::ConfigPlace place = next_place();
     uint8_t record[pk::CONFIG_BYTES];
     pk::encode_config(config, place.next_generation, record);
     const uint16_t slot = static_cast<uint16_t>(CONFIG_AT + place.next_slot * CONFIG_STRIDE);
@@ -58,10 +69,7 @@ bool save_config(const pk::Config &config)
     eeprom::write(slot, 0xFF);
     write_block(record + 1, static_cast<uint16_t>(slot + 1), pk::CONFIG_BYTES - 1);
     eeprom::write(slot, record[0]);
-    if (!commit()) return false;
-    uint8_t written[pk::CONFIG_BYTES];
-    eeprom::read_block(written, slot, sizeof written);
-    return memcmp(written, record, sizeof written) == 0;
+    return commit() && holds(slot, record, sizeof record);
 }
 
 uint32_t count_boot()

@@ -31,7 +31,8 @@ IPAddress ip(const uint8_t address[4]) { return IPAddress(address[0], address[1]
 void join()
 {
     WiFi.setTimeout(0);  // begin() does not wait
-    WiFi.config(ip(config->address), ip(config->router), ip(config->router), ip(config->mask));
+    // without, the module leases them by DHCP itself
+    if (!config->dhcp) WiFi.config(ip(config->address), ip(config->router), ip(config->router), ip(config->mask));
     if (settings.passphrase[0])
         WiFi.begin(settings.ssid, settings.passphrase);
     else
