@@ -73,6 +73,7 @@ class Board:
         self.console = ""
         self.requests: list[tuple[int, str, bytes]] = []
         self.left_network_ms: list[int] = []
+        self.joined_with: list[str] = []  # a `fixed` address, or one that the module `leased`
         self.ended: str | None = None
         self.now_us = 0
         self.led = False
@@ -101,6 +102,8 @@ class Board:
             elif name == "request":
                 at_ms, target, content = rest.split(" ")
                 self.requests.append((int(at_ms), target, bytes.fromhex(content)))
+            elif name in {"fixed", "leased"}:
+                self.joined_with.append(name)
             elif name == "left":
                 self.left_network_ms.append(int(rest))
             elif name == "end":

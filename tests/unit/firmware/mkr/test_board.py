@@ -132,6 +132,16 @@ class TestWifiSettings:
 
 
 class TestNetwork:
+    def test_the_module_leases_its_address_where_dhcp_is_on(self, configured: Bench) -> None:
+        board = configured.start()
+        board.run(10)
+        board.send("CONF:NET:DHCP ON")
+        board.send("CONF:SAVE")
+        again = configured.start()
+        again.run(10)
+        assert (set(board.joined_with), set(again.joined_with)) == ({"fixed"}, {"leased"})
+        assert keys(again, "delivered") == keys(again, "taken")
+
     def test_joining_does_not_hold_the_board_up(self, configured: Bench) -> None:
         board = configured.start()
         assert board.now_us < 1_000_000
@@ -321,12 +331,12 @@ class TestWatchdog:
         again = configured.start(Cause.WATCHDOG)
         assert again.events("hang") == [{"state": "send", "hangs": "1"}]
         assert again.events("boot")[0].items() >= {"cause": "0x08", "waiting": "1"}.items()
-        assert again.send("STAT?").endswith(",8,1")
+        assert again.send("STAT?").endswith(",8,1,none,0.0.0.0")
         again.run(30)
         assert keys(again, "delivered")[0] == "2-2"
         third = configured.start(Cause.RESET_PIN)
         assert third.events("hang") == []
-        assert third.send("STAT?").endswith(",2,1")
+        assert third.send("STAT?").endswith(",2,1,none,0.0.0.0")
 
     def test_power_on_forgets_hangs(self, configured: Bench) -> None:
         board = configured.start()
@@ -334,8 +344,8 @@ class TestWatchdog:
         board.run(100)
         configured.start(Cause.WATCHDOG)
         again = configured.start(Cause.POWER_ON)
-        assert again.send("STAT?").endswith(",1,0")
-        assert configured.start(Cause.RESET_PIN).send("STAT?").endswith(",2,0")
+        assert again.send("STAT?").endswith(",1,0,none,0.0.0.0")
+        assert configured.start(Cause.RESET_PIN).send("STAT?").endswith(",2,0,none,0.0.0.0")
 
     def test_a_reset_that_no_warning_came_before(self, configured: Bench) -> None:
         assert configured.start(Cause.WATCHDOG).events("hang") == [{"state": "unknown", "hangs": "1"}]

@@ -28,7 +28,7 @@ std::string joining;  // name and passphrase
 uint64_t joined_at;
 bool is_joining;
 unsigned long begin_timeout_ms = 50000;
-std::string address;
+bool is_fixed;  // config() was called: the module asks no DHCP server
 
 std::deque<Peer> peers;
 Peer peer;
@@ -102,6 +102,7 @@ int join(const char *ssid, const char *passphrase)
 {
     machine::advance_us(5000);
     if (module == "absent") return WL_NO_MODULE;
+    requests += is_fixed ? "fixed\n" : "leased\n";
     joining = std::string(ssid) + "|" + passphrase;
     is_joining = true;
     joined_at = machine::now_us() + JOIN_US;
@@ -121,10 +122,7 @@ int WiFiClass::begin(const char *ssid) { return join(ssid, ""); }
 int WiFiClass::begin(const char *ssid, const char *passphrase) { return join(ssid, passphrase); }
 void WiFiClass::setTimeout(unsigned long timeout) { begin_timeout_ms = timeout; }
 
-void WiFiClass::config(IPAddress local_ip, IPAddress, IPAddress, IPAddress)
-{
-    address = std::to_string(local_ip[3]);
-}
+void WiFiClass::config(IPAddress, IPAddress, IPAddress, IPAddress) { is_fixed = true; }
 
 int WiFiClass::disconnect(void)
 {
