@@ -31,7 +31,7 @@ bool begin(const pk::Config &config)
     SD_SELECT_DDR |= _BV(SD_SELECT_BIT);
     W5500_SELECT_PORT |= _BV(W5500_SELECT_BIT);
     W5500_SELECT_DDR |= _BV(W5500_SELECT_BIT);
-    DDRB |= _BV(PB3) | _BV(PB5);  // MOSI, SCK
+    SPI_DDR |= SPI_OUTPUTS;
     SPCR = _BV(SPE) | _BV(MSTR);
     SPSR = _BV(SPI2X);  // 8 MHz
 

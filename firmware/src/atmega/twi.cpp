@@ -4,11 +4,12 @@
 #include <avr/io.h>
 
 #include "clock.h"
+#include "pins.h"
 
 namespace twi {
 namespace {
 
-const uint8_t SDA = PC4, SCL = PC5;
+const uint8_t SDA = TWI_SDA_BIT, SCL = TWI_SCL_BIT;
 const uint16_t STEP_MS = 2;  // a byte takes 90 µs at 100 kHz
 // Status codes (tables 22-2 and 22-3)
 const uint8_t START = 0x08, REPEATED_START = 0x10, ADDRESS_WRITE_ACK = 0x18, DATA_ACK = 0x28, ADDRESS_READ_ACK = 0x40;
@@ -35,13 +36,13 @@ bool start() { return step(_BV(TWSTA), START, REPEATED_START); }
 // (UM10204 section 3.1.16). Against a chip that holds SCL there is no remedy but the deadlines above.
 void recover()
 {
-    DDRC &= static_cast<uint8_t>(~(_BV(SDA) | _BV(SCL)));
-    for (uint8_t clocks = 0; clocks < 9 && !(PINC & _BV(SDA)); clocks++) {
-        PORTC &= static_cast<uint8_t>(~_BV(SCL));
-        DDRC |= _BV(SCL);
+    TWI_DDR &= static_cast<uint8_t>(~(_BV(SDA) | _BV(SCL)));
+    for (uint8_t clocks = 0; clocks < 9 && !(TWI_PIN & _BV(SDA)); clocks++) {
+        TWI_PORT &= static_cast<uint8_t>(~_BV(SCL));
+        TWI_DDR |= _BV(SCL);
         clock::wait_us(5);
-        DDRC &= static_cast<uint8_t>(~_BV(SCL));
-        PORTC |= _BV(SCL);
+        TWI_DDR &= static_cast<uint8_t>(~_BV(SCL));
+        TWI_PORT |= _BV(SCL);
         clock::wait_us(5);
     }
 }
@@ -68,7 +69,7 @@ bool select(uint8_t chip, uint8_t reg)
 
 void begin()
 {
-    PORTC |= _BV(SDA) | _BV(SCL);  // pull-ups, beside the breakout's own
+    TWI_PORT |= _BV(SDA) | _BV(SCL);  // pull-ups, beside the breakout's own
     TWSR = 0;
     TWBR = (F_CPU / 100000UL - 16) / 2;  // 100 kHz (section 22.5.2)
 }

@@ -26,7 +26,7 @@ RELEASED = "released.json"  # figures of the last release, in firmware/; nothing
 # board has at 0x7C00 (docs/emulator.md), leaves 31 744, and firmware/platform holds to that: one firmware fits both.
 FLASH_LIMIT_BYTES = 30_720
 RAM_LIMIT_BYTES = 1_024  # our budget; the rest of 2 KiB is the stack's, and 400 bytes of it stay untouched
-MKR = "mkrwifi1010"
+MEGA, MKR = "mega2560", "mkrwifi1010"
 VERSION = "0.1.0"
 BUILD_TIMEOUT_S = 900.0  # PlatformIO may have to download its packages first
 UPLOAD_TIMEOUT_S = 120.0  # an Uno takes 10 s; avrdude tries for ever where the board is unplugged meanwhile
@@ -59,13 +59,15 @@ class Kind:
 
 
 UNO_KIND = Kind(FLASH_LIMIT_BYTES, RAM_LIMIT_BYTES, "hex", registry.AVR, has_system_toolchain=True)
+# Of 248 KiB beside the boot loader the first 64, as far as pointers to text in flash reach; half of 8 KiB of RAM.
+MEGA_KIND = Kind(65_536, 4_096, "hex", registry.AVR, has_system_toolchain=True)
 # 256 KiB but for the boot loader's 8 and the store's 16; of 32 KiB of RAM a quarter is left to stack and heap.
 MKR_KIND = Kind(237_568, 24_576, "bin", registry.SAM, has_system_toolchain=False)
 
 
 def kind_of(environment: str) -> Kind:
     """What an environment is built for."""
-    return MKR_KIND if environment == MKR else UNO_KIND
+    return {MEGA: MEGA_KIND, MKR: MKR_KIND}.get(environment, UNO_KIND)
 
 
 @dataclass(frozen=True)

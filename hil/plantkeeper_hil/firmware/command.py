@@ -14,7 +14,7 @@ from rich.text import Text
 
 from plantkeeper_hil.firmware import figures as sums
 from plantkeeper_hil.firmware import footprint, peer
-from plantkeeper_hil.firmware.build import RELEASED, UNO, BuildResult, Toolchain, build_firmware, build_sketch
+from plantkeeper_hil.firmware.build import MEGA, RELEASED, UNO, BuildResult, Toolchain, build_firmware, build_sketch
 from plantkeeper_hil.firmware.figures import MEASURES, Figures, Release
 from plantkeeper_hil.firmware.peer import PeerFigures
 from plantkeeper_hil.firmware.rigs import RIGS
@@ -45,6 +45,8 @@ def run(project: Project, options: argparse.Namespace) -> int:
     console.width = max(console.width, TABLE_WIDTH)
     for result in built.values():
         console.print(f"{result.elf}\n{result.hex_file}\nsha256 {result.sha256}")
+    mega = build_firmware(project, environment=MEGA, toolchain=chosen, say=print)
+    console.print(f"{mega.elf}\nflash {mega.flash_bytes} bytes, static RAM {mega.ram_bytes} bytes; not run here")
     boards = {name: _measured(project, result) for name, result in built.items()}
     toolchain = built[UNO].toolchain
     released_file = project.firmware_dir / RELEASED

@@ -15,6 +15,16 @@
 #define DHT11_PIN PIND
 #define DHT11_BIT PD2  // D2
 
+// SCK and MOSI; the W5500's select is the SPI's own SS, which has to be an output too (DS40002061B section 19.3.2).
+#define SPI_DDR DDRB
+#define SPI_OUTPUTS (_BV(PB5) | _BV(PB3))
+
+#define TWI_DDR DDRC
+#define TWI_PORT PORTC
+#define TWI_PIN PINC
+#define TWI_SDA_BIT PC4  // A4
+#define TWI_SCL_BIT PC5  // A5
+
 #define LED_DDR DDRB
 #define LED_PORT PORTB
 #define LED_BIT PB0  // D8
