@@ -20,6 +20,7 @@ from plantkeeper_hil.evidence import CASSETTE
 from plantkeeper_hil.firmware import Toolchain, build_firmware
 from plantkeeper_hil.inventory import boards_file
 from plantkeeper_hil.project import Project
+from plantkeeper_hil.recordings import check_recordings
 from plantkeeper_sim.paced.process import BoardProcess
 from plantkeeper_sim.provision import GATEWAY, GATEWAY_PORT
 
@@ -107,6 +108,8 @@ def _test(project: Project, options: argparse.Namespace) -> int:
             if not by_port and not isinstance(choice, Simulated | Recorded):
                 # before anything is built: who has no board is told so at once
                 candidates(choice, boards_file.load(boards_file.path_of(project)))
+            if isinstance(choice, Recorded):
+                check_recordings(choice.folder)
             board = [f"--hil-board={options.hil_board}"]
         return int(
             pytest.main(

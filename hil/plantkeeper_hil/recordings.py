@@ -47,15 +47,26 @@ def evidence_root(config: pytest.Config, project: Project) -> Path:
     return Path(chosen) if chosen else project.build_dir / "evidence"
 
 
+def check_recordings(folder: Path) -> None:
+    """Make sure that there is something to play, else every test would be skipped.
+
+    Raises:
+        UsageError: there is not.
+    """
+    if next(folder.glob(f"*/{CASSETTE}"), None) is None:
+        raise UsageError(f"--hil-board=recorded:{folder}: no {CASSETTE} in any folder there; hil record DIR makes them")
+
+
 def recording_of(config: pytest.Config, project: Project, name: str) -> Cassette | None:
     """The cassette of a test, where the session's board is a played one; a test without one is skipped.
 
     Raises:
-        UsageError: evidence would be written over the recordings.
+        UsageError: there are no recordings, or evidence would be written over them.
     """
     choice = choice_of(config)
     if not isinstance(choice, Recorded):
         return None
+    check_recordings(choice.folder)
     if evidence_root(config, project).resolve() == choice.folder.resolve():
         raise UsageError(f"--hil-board=recorded:{choice.folder}: evidence goes there too; give another --hil-evidence")
     path = choice.folder / name / CASSETTE

@@ -131,6 +131,8 @@ def assert_played_again(root: Path, place: Path) -> None:
     assert "nothing is recorded of it" in result.stdout
     compared = hil(root, place, "compare", str(place / "first"), str(place / "again"))
     assert compared.stdout.splitlines()[-1] == "2 alike, 0 part"
+    result = hil(root, place, "test", f"--hil-board=recorded:{place / 'none'}")
+    assert (result.returncode, "no cassette.json in any folder there" in result.stderr) == (2, True)
     result = hil(root, place, "test", *words, f"--hil-evidence={place / 'first'}")
     assert "evidence goes there too; give another --hil-evidence" in result.stdout
     for name, then, now, told in (
