@@ -155,3 +155,20 @@ def assert_played_again(root: Path, place: Path) -> None:
         result = hil(root, place, "test", *words, f"--hil-evidence={place / 'again'}", "-k", name)
         assert result.returncode == 1, result.stdout
         assert re.search(told, result.stdout), result.stdout
+
+
+def test_a_board_at_a_port_is_recorded_played_and_alike_to_the_simulator(root: Path, tmp_path: Path) -> None:
+    """Its HTTP goes over its own network, as a W5500's does; the run that is judged is recorded too."""
+    words = (f"--out={tmp_path / 'out'}", "-k", "reading_goes or after_a_reset or virtual_day", "--hil-readings=2")
+    for name, board in (("sim", "--hil-board=sim"), ("port", "--emulated-board")):
+        result = hil(root, tmp_path, "record", str(tmp_path / name), board, *words, "--hil-hours=1")
+        assert result.returncode == 0, result.stdout + result.stderr
+    compared = hil(root, tmp_path, "compare", str(tmp_path / "sim"), str(tmp_path / "port")).stdout
+    assert compared.splitlines()[-1] == "2 alike, 0 part", compared
+    assert "test_board.test_a_reading_goes_all_the_way (readings: 1 and " in compared
+    assert "once   virtual_day" in compared
+    words = (f"--hil-board=recorded:{tmp_path / 'port'}", f"--hil-evidence={tmp_path / 'again'}", *words)
+    result = hil(root, tmp_path, "test", *words)
+    assert result.returncode == 0, result.stdout + result.stderr
+    assert "13 passed" in result.stdout
+    assert "skipped" not in result.stdout
