@@ -7,7 +7,7 @@ each with what was said and posted of it.
 | what differs by nature | and is put aside |
 |---|---|
 | times | all; lines before the first `!boot`, and replies before the first call: the host opened the port then |
-| boot numbers, ids, builds, causes of resets, how many readings wait | their values in lines |
+| boot numbers, ids, builds, addresses, causes of resets, how many readings wait | their values in lines |
 | measured values, what `STAT?` replies | their values in lines and replies |
 | how long a test took | readings of a start beyond those that the other board took in it, or that did not end |
 | readings from before | what is said and posted of a reading that was taken before the recording began |
@@ -29,7 +29,7 @@ from plantkeeper_hil.traffic.nature import plain_lines
 
 _BY_NATURE = (
     (re.compile(r"\b(key=)\d+-"), r"\1<boot>-"),
-    (re.compile(r"\b(boot|id|temperature|humidity|light|cause|fw|waiting)=[^ ]+"), r"\1=<…>"),
+    (re.compile(r"\b(boot|id|temperature|humidity|light|cause|fw|waiting|ip|router|lease_s)=[^ ]+"), r"\1=<…>"),
     (re.compile(r"^PlantKeeper,.*"), "PlantKeeper,<…>"),
     (re.compile(r"^\d+-\d+,(\d+)$"), r"<key>,\1"),
     (re.compile(r"^-?\d+(\.\d+)?(,-?\d+(\.\d+)?){2}$"), "<numbers>"),

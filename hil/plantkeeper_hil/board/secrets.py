@@ -1,8 +1,8 @@
-"""Keeps keys and tokens out of what is recorded. Pure.
+"""Keeps keys, passphrases and tokens out of what is recorded. Pure.
 
-A board's key goes over the console once, in `CONF:KEY` (docs/console.md); no reply and no event holds it, and a
-signature is made of it but does not tell it. A board sends no credentials in HTTP either. What looks like one all the
-same is refused.
+A board's key goes over the console once, in `CONF:KEY`, and a wireless network's passphrase in `CONF:WIFI:PASS`
+(docs/console.md); no reply and no event holds them, and a signature is made of the key but does not tell it. A board
+sends no credentials in HTTP either. What looks like one all the same is refused.
 """
 
 from __future__ import annotations
@@ -11,17 +11,17 @@ import re
 from collections.abc import Iterable
 
 HIDDEN = "<secret>"
-_KEY_COMMAND = re.compile(r"(?i)(\bCONF(?:IGURE)?:KEY[ \t]+)[^\r\n]+")
+_WRITE_ONLY = r"(?i)\bCONF(?:IGURE)?:(?:KEY|WIFI:PASS(?:PHRASE)?)[ \t]+"
 _SUSPICIOUS = (
-    (re.compile(rf"(?i)\bCONF(?:IGURE)?:KEY[ \t]+(?!{HIDDEN})\S"), "a CONF:KEY command"),
+    (re.compile(rf"{_WRITE_ONLY}(?!{HIDDEN})\S"), "a CONF:KEY or CONF:WIFI:PASS command"),
     (re.compile(r"(?i)(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])"), "64 hexadecimal digits, as a board's key has"),
     (re.compile(r"(?im)^(?:proxy-)?(?:authorization|cookie)[ \t]*:"), "a header with credentials"),
 )
 
 
 def hidden(command: str) -> str:
-    """A console command without the key in it."""
-    return _KEY_COMMAND.sub(rf"\1{HIDDEN}", command)
+    """A console command without the key or the passphrase in it."""
+    return re.sub(rf"({_WRITE_ONLY})[^\r\n]+", rf"\1{HIDDEN}", command)
 
 
 def find(texts: Iterable[str]) -> str | None:
