@@ -11,7 +11,7 @@ import re
 from collections.abc import Iterable
 
 HIDDEN = "<secret>"
-_WRITE_ONLY = r"(?i)\bCONF(?:IGURE)?:(?:KEY|WIFI:PASS(?:PHRASE)?)[ \t]+"
+_WRITE_ONLY = r"(?i:\bCONF(?:IGURE)?:(?:KEY|WIFI:PASS(?:PHRASE)?))[ \t]+"
 _SUSPICIOUS = (
     (re.compile(rf"{_WRITE_ONLY}(?!{HIDDEN})\S"), "a CONF:KEY or CONF:WIFI:PASS command"),
     (re.compile(r"(?i)(?<![0-9a-f])[0-9a-f]{64}(?![0-9a-f])"), "64 hexadecimal digits, as a board's key has"),

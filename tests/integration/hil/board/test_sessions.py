@@ -167,8 +167,8 @@ def test_a_board_at_a_port_is_recorded_played_and_alike_to_the_simulator(root: P
     assert compared.splitlines()[-1] == "2 alike, 0 part", compared
     assert "test_board.test_a_reading_goes_all_the_way (readings: 1 and " in compared
     assert "once   virtual_day" in compared
-    words = (f"--hil-board=recorded:{tmp_path / 'port'}", f"--hil-evidence={tmp_path / 'again'}", *words)
-    result = hil(root, tmp_path, "test", *words)
+    played = (f"--hil-board=recorded:{tmp_path / 'port'}", f"--hil-evidence={tmp_path / 'again'}")
+    result = hil(root, tmp_path, "test", *played, *words)
     assert result.returncode == 0, result.stdout + result.stderr
     assert "13 passed" in result.stdout
     assert "skipped" not in result.stdout
