@@ -10,6 +10,7 @@
 #include "line_reader.h"
 #include "message.h"
 #include "sampler.h"
+#include "serial_out.h"
 #include "settings.h"
 #include "state.h"
 #include "station.h"
@@ -44,7 +45,7 @@ private:
     void write(char c)
     {
         begun_ = true;
-        Serial.write(static_cast<uint8_t>(c));
+        serial_out::put(c);
     }
 
     bool begun_;

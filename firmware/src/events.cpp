@@ -3,6 +3,7 @@
 #include <Arduino.h>
 
 #include "message.h"
+#include "serial_out.h"
 
 namespace events {
 
@@ -18,7 +19,7 @@ Line::~Line() { put('\r').put('\n'); }
 
 void Line::write(char c)
 {
-    if (said_) Serial.write(static_cast<uint8_t>(c));
+    if (said_) serial_out::put(c);
 }
 
 Line &Line::field(const char *flash_name)

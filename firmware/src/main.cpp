@@ -9,6 +9,7 @@
 #include "led.h"
 #include "reset_cause.h"
 #include "sampler.h"
+#include "serial_out.h"
 #include "state.h"
 #include "station.h"
 #include "storage.h"
@@ -28,7 +29,8 @@ uint32_t next_reading_tick;
 
 void say_boot(uint32_t boot)
 {
-    Serial.write(reinterpret_cast<const uint8_t *>("\r\n"), 2);  // the reset may have cut a line
+    serial_out::put('\r');  // the reset may have cut a line
+    serial_out::put('\n');
     events::Line line(PSTR("boot"));
     line.field(PSTR("id")).signed_number(configured ? config.id : 0);
     line.count(PSTR("boot"), boot).count(PSTR("waiting"), storage::journal().waiting());
@@ -94,10 +96,12 @@ void setup()
         events::Line(transport::absence(), events::ERROR);
     else
         address::begin(config, boot);
+    serial_out::tend();
 }
 
 void loop()
 {
+    serial_out::tend();
     console::poll();
     address::poll();
     if (reading_is_due()) {

@@ -145,10 +145,15 @@ class Bench:
     flash: Path
     stack: ExitStack
 
-    def start(self, cause: Cause = Cause.POWER_ON, *, cut_after: int = NEVER, noise: int = 1) -> Board:
-        """Power on; the flash is as the last time left it."""
+    def powered(self, cause: Cause = Cause.POWER_ON, *, cut_after: int = NEVER, noise: int = 1) -> Board:
+        """Power on, before the firmware's first line; the flash is as the last time left it."""
         board = Board(self.program, self.flash, cause=cause, cut_after=cut_after, noise=noise)
         self.stack.callback(board.__exit__, None, None, None)
+        return board
+
+    def start(self, cause: Cause = Cause.POWER_ON, *, cut_after: int = NEVER, noise: int = 1) -> Board:
+        """Power on, a host at its port."""
+        board = self.powered(cause, cut_after=cut_after, noise=noise)
         board.do("start")
         return board
 

@@ -3,6 +3,8 @@
 
 #include <Arduino.h>
 
+#include "serial_out.h"
+
 namespace clock {
 namespace {
 
@@ -39,7 +41,7 @@ void sleep_until_event()
 {
     const uint32_t before = ticks();
     interrupts();
-    while (ticks() == before && Serial.available() <= 0) doze();
+    while (ticks() == before && Serial.available() <= 0 && !serial_out::is_due()) doze();
 }
 
 void sleep_ms(uint16_t ms)

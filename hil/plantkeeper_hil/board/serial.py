@@ -34,6 +34,7 @@ BOOT_WAIT_S = 2.5  # a board that the open port resets says !boot within that; i
 ASK_S = 8.0  # it may be busy with a gateway that does not answer
 DTR_PULSE_S = 0.1
 LOADER_WAIT_S, LOADER_ASK_S = 2.5, 0.1
+LEAVE_S = 1.5  # a board with native USB that restarts is off the bus within that
 TOUCH_BAUD = 1200
 # STK500 version 1, which Optiboot speaks: GET_SYNC, and its answer (AVR061 section 3)
 STK_GET_SYNC, STK_IN_SYNC = b"0 ", b"\x14\x10"
@@ -141,7 +142,7 @@ class SerialBoard(ConsoleBoard):
 
     def _start_anew(self, how: Reset) -> None:
         if how is Reset.WATCHDOG:
-            self._write(b"*RST\n")
+            self._restart_by_command()
         elif how is Reset.DTR:
             self._pulse_dtr()
         elif how is Reset.POWER:
@@ -269,6 +270,22 @@ class SerialBoard(ConsoleBoard):
         except (OSError, serial.SerialException):
             # a pty has no such line; there, opening is the pulse, as it is on a board's USB port
             self._reopened(lambda: time.sleep(DTR_PULSE_S))
+
+    def _restart_by_command(self) -> None:
+        """`*RST`. A board with native USB takes its port with it, and is found again."""
+        known = len(self._lines)
+        self._write(b"*RST\n")
+        if self._find_port is None:
+            return
+
+        def has_started() -> bool:
+            return any(line.text.startswith("!boot ") for line in self._lines[known:])
+
+        with self._changed:
+            self._changed.wait_for(lambda: self._failure is not None or has_started(), timeout=LEAVE_S)
+            has_left = self._failure is not None
+        if has_left:
+            self._reopened(lambda: None)
 
     def _touch_1200(self) -> None:
         """Open at 1200 baud and close: boards with native USB start their boot loader (Arduino's convention)."""

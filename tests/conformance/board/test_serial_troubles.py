@@ -120,6 +120,43 @@ def test_the_1200_baud_touch_of_a_board_with_native_usb_that_leaves_the_bus(
         assert any("1200-baud touch" in event for event in process.events)
 
 
+class Leaving(Talking):
+    """A board with native USB: `*RST` takes its port away. Before, it says something more."""
+
+    def on_bytes(self, data: bytes) -> None:
+        if b"*RST" in data:
+            self.send(b"!delivered key=3-9 status=200 attempts=1\r\n")
+            threading.Timer(0.1, self.unplug).start()
+        super().on_bytes(data)
+
+
+class Returned(Talking):
+    """The same board at another path; whoever opens the port hears its start."""
+
+    def on_open(self) -> None:
+        self.send(b"\r\n!boot id=7 boot=4 waiting=0 cause=0x10 fw=0.1.0+abc1234\r\n")
+
+
+def test_a_board_with_native_usb_that_restarts_is_found_again() -> None:
+    with (
+        Leaving() as before,
+        Returned() as after,
+        SerialBoard("bench-1", before.path, boot_wait_s=0.1, ask_s=1.0, find_port=lambda: after.path) as board,
+    ):
+        assert board.reset(Reset.WATCHDOG).fields["boot"] == "4"
+        assert board.port == after.path
+        assert board.identity.device_id == 7
+
+
+def test_a_board_with_native_usb_whose_new_port_nobody_can_tell() -> None:
+    with (
+        Leaving() as before,
+        SerialBoard("bench-1", before.path, boot_wait_s=0.1, ask_s=1.0) as board,
+        pytest.raises(BoardGoneError, match="bench-1"),
+    ):
+        board.reset(Reset.WATCHDOG, timeout_s=5)
+
+
 def test_a_board_that_nothing_can_switch(paced: BoardProcess) -> None:
     with (
         SerialBoard("bench-1", str(paced.port)) as board,

@@ -92,6 +92,61 @@ def test_it_restarts_when_asked(configured: Bench) -> None:
     assert again.events("hang") == []
 
 
+class TestPort:
+    """USB: nobody hears what is said before a host opens the port."""
+
+    def start(self, bench: Bench) -> Board:
+        board = bench.powered()
+        board.do("port closed")
+        board.do("start")
+        return board
+
+    def test_the_start_is_heard_by_who_opens_the_port_later(self, configured: Bench) -> None:
+        board = self.start(configured)
+        board.run(100)
+        assert board.console == ""
+        board.do("port open")
+        board.run(1)
+        assert [line.split()[0] for line in board.console.split("\r\n") if line][:3] == [
+            "!boot",
+            "!taken",
+            "!undelivered",
+        ]
+        board.run(60)
+        assert keys(board, "delivered")[-1] == "2-3"
+
+    def test_a_command_finds_the_start_before_its_reply(self, configured: Bench) -> None:
+        board = self.start(configured)
+        board.do("port open")
+        board.do(f"type {b'*TST?'.hex()}0a")
+        lines = [line for line in board.console.split("\r\n") if line]
+        assert (lines[0].split()[0], lines[1]) == ("!boot", "0")
+
+    def test_whole_lines_are_kept_as_many_as_fit(self, configured: Bench) -> None:
+        board = self.start(configured)
+        board.run(3600)
+        board.do("port open")
+        board.run(1)
+        kept, _, _ = board.console.partition("!taken key=2-61")  # said since
+        assert 400 < len(kept) <= 512
+        assert kept.endswith("\r\n")
+        board.run(60)
+        assert len(board.events("taken")) < 60  # the hour's others were not kept
+        assert keys(board, "taken")[-1] == "2-62"
+
+    def test_a_hang_is_told_to_who_opens_the_port_after_the_reset(self, configured: Bench) -> None:
+        board = configured.start()
+        board.do("module hang")
+        board.run(100)
+        again = configured.powered(Cause.WATCHDOG)
+        again.do("port closed")
+        again.do("start")
+        again.run(2)
+        again.do("port open")
+        again.run(1)
+        assert [fields["state"] for fields in again.events("hang")] == ["send"]
+
+
 class TestWifiSettings:
     def test_the_name_is_told_and_the_passphrase_is_not(self, configured: Bench) -> None:
         board = configured.start()
@@ -260,20 +315,18 @@ class TestNetwork:
         assert board.send("*TST?") == "8"
 
     def test_old_module_firmware_is_named(self, configured: Bench) -> None:
-        board = Board(configured.program, configured.flash, cause=Cause.POWER_ON, cut_after=-1, noise=1)
-        with board:
-            board.do("module old")
-            board.do("start")
-            assert board.events("old_nina") == [{"fw": "1.4.8"}]
+        board = configured.powered()
+        board.do("module old")
+        board.do("start")
+        assert board.events("old_nina") == [{"fw": "1.4.8"}]
 
     def test_an_absent_module_is_named(self, configured: Bench) -> None:
-        board = Board(configured.program, configured.flash, cause=Cause.POWER_ON, cut_after=-1, noise=1)
-        with board:
-            board.do("module absent")
-            board.do("start")
-            assert board.events("no_wifi") == [{}]
-            board.run(100)
-            assert {fields["reason"] for fields in board.events("undelivered")} == {"nolink"}
+        board = configured.powered()
+        board.do("module absent")
+        board.do("start")
+        assert board.events("no_wifi") == [{}]
+        board.run(100)
+        assert {fields["reason"] for fields in board.events("undelivered")} == {"nolink"}
 
 
 class TestSensors:

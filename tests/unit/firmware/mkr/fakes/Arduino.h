@@ -137,6 +137,7 @@ public:
     int available(void);
     int read(void);
     void flush(void) {}
+    bool dtr();
     size_t write(uint8_t c);
     size_t write(const uint8_t *buffer, size_t size);
 };

@@ -21,6 +21,7 @@ const uint64_t ERASE_US = 6000, WRITE_US = 2500;  // DS40001882, characteristics
 uint64_t now;
 std::deque<char> typed;
 std::string said;
+bool port_is_open = true;
 PinMode modes[PINS];
 bool outputs[PINS];
 
@@ -194,6 +195,8 @@ void fault(const std::string &what)
     abort();
 }
 
+void open_port(bool is_open) { port_is_open = is_open; }
+
 void type(const std::string &text)
 {
     for (char c : text) typed.push_back(c);
@@ -284,9 +287,11 @@ int Serial_::read(void)
     return static_cast<unsigned char>(c);
 }
 
+bool Serial_::dtr() { return port_is_open; }
+
 size_t Serial_::write(uint8_t c)
 {
-    said += static_cast<char>(c);
+    if (port_is_open) said += static_cast<char>(c);
     advance_us(20);
     return 1;
 }

@@ -15,6 +15,8 @@ void end(const std::string &why) __attribute__((noreturn));
 // Something that no firmware may do.
 void fault(const std::string &what) __attribute__((noreturn));
 
+// Whether a host has the port open: at first one does.
+void open_port(bool is_open);
 void type(const std::string &text);
 // What the firmware wrote since the last call.
 std::string take_console();

@@ -44,6 +44,8 @@ void carry_out(const std::string &line)
     } else if (name == "type") {
         machine::type(from_hex(word(words)));
         loop();
+    } else if (name == "port") {
+        machine::open_port(word(words) == "open");
     } else if (name == "soil") {
         sensors::set_soil(static_cast<int>(number(words)));
     } else if (name == "light") {
