@@ -13,6 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from secrets import token_bytes
+from typing import NamedTuple
 
 from plantkeeper_proxy.device_ranges import DeviceRanges
 from plantkeeper_proxy.errors import SettingsError, SignatureError
@@ -59,8 +60,7 @@ class SignedClaim:
     signature: Unverified
 
 
-@dataclass(frozen=True, slots=True)
-class LegacyClaim:
+class LegacyClaim(NamedTuple):
     """An unsigned reading of a device that may still do without."""
 
     device_id: int
@@ -98,8 +98,7 @@ class Signed:
     first_use: bool
 
 
-@dataclass(frozen=True, slots=True)
-class Legacy:
+class Legacy(NamedTuple):
     """Accepted without a signature."""
 
     device_id: int

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from plantkeeper_proxy.message import quote_key
 
@@ -16,8 +17,7 @@ UNKNOWN_SENSOR = "Sensor does not exist"
 INVALID_VALUE = "invalid input syntax"
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """A reading that waits for the backend.
 
     Args:

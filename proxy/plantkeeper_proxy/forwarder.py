@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import os
 import random
 import signal
@@ -12,6 +11,7 @@ from collections.abc import Callable
 
 import uvloop
 
+from plantkeeper_proxy import garbage
 from plantkeeper_proxy.forward import Forwarder
 from plantkeeper_proxy.outbox import Outbox
 from plantkeeper_proxy.schema import wait_for_schema
@@ -19,8 +19,6 @@ from plantkeeper_proxy.settings import ForwarderSettings
 from plantkeeper_proxy.upstream import Trust, Upstream
 
 NAME = "plantkeeper-forwarder"
-
-GARBAGE_AFTER = 20_000  # objects: each request makes some hundred, hardly any of them in a cycle
 
 
 def run(settings: ForwarderSettings, ready: Callable[[], None]) -> None:
@@ -34,9 +32,7 @@ def run(settings: ForwarderSettings, ready: Callable[[], None]) -> None:
         SettingsError: a file that the settings name cannot be used.
         SchemaError: the database has another schema than is needed.
     """
-    gc.collect()
-    gc.freeze()  # what is there by now stays: the collector need not walk through it again and again
-    gc.set_threshold(GARBAGE_AFTER)
+    garbage.settle()
     uvloop.run(_run(settings, ready))
 
 

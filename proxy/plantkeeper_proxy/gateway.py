@@ -36,6 +36,7 @@ FLASK_WAITING = 64  # requests that may wait for a thread; one more is answered 
 # the gateway's own business, or that of the connection to it (RFC 9110 section 7.6.1)
 NOT_PASSED_ON = frozenset({"content-length", "connection", "transfer-encoding", "expect", "upgrade"})
 NO_PROXIES = TrustedProxies()
+TAKEN = response_of(ingest.TAKEN)  # one for all, so that it is encoded once
 WSGIApplication = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
 log = logging.getLogger(__name__)
 
@@ -91,7 +92,7 @@ class Gateway:
                 return
             answer = ingest.answer_to(submission, result)
             if isinstance(result, Stored) and answer.reason is None:
-                respond(_named(response_of(answer), request))
+                respond(_named(TAKEN if answer is ingest.TAKEN else response_of(answer), request))
                 latency_s = time.perf_counter() - begun_s
                 self._observer.accepted(submission.reading, result, latency_s, request.headers.get(ID_KEY))
             else:

@@ -131,6 +131,7 @@ class Connections:
         self._sweep_s = min(SWEEP_S, limits.request_s / 4, limits.idle_s / 4, limits.flush_s / 4, limits.linger_s / 4)
         self._sweeper: asyncio.TimerHandle | None = None
         self._date = (0, "")
+        self._encoded: tuple[Response | None, bool, str, bytes] = (None, False, "", b"")
 
     def __call__(self) -> HttpProtocol:
         """A protocol for a new connection."""
@@ -142,6 +143,15 @@ class Connections:
         if self._date[0] != second:
             self._date = (second, formatdate(second, usegmt=True))
         return self._date[1]
+
+    def encode(self, response: Response, *, keep_alive: bool) -> bytes:
+        """The bytes of a response now; of one that many get in a row, made once a second."""
+        date = self.date()
+        same, kept_alive, at, encoded = self._encoded
+        if response is not same or keep_alive is not kept_alive or date is not at:
+            encoded = encode(response, keep_alive=keep_alive, head_only=False, date=date)
+            self._encoded = response, keep_alive, date, encoded
+        return encoded
 
     def add(self, connection: HttpProtocol) -> bool:
         """Take a new connection; False where there is no room for it.
@@ -316,7 +326,10 @@ class HttpProtocol(asyncio.Protocol):
         if transport is None or self._ended:
             return
         keep_alive = request.keep_alive and not self._all.stopping
-        answer = encode(response, keep_alive=keep_alive, head_only=request.method == "HEAD", date=self._all.date())
+        if request.method == "HEAD":
+            answer = encode(response, keep_alive=keep_alive, head_only=True, date=self._all.date())
+        else:
+            answer = self._all.encode(response, keep_alive=keep_alive)
         if keep_alive:
             self._enter(Phase.IDLE)
             transport.write(answer)

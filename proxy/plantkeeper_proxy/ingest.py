@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import Enum
+from typing import NamedTuple
 
 from plantkeeper_proxy.authenticity import Claim, Policy, Refused, examine
 from plantkeeper_proxy.errors import (
@@ -39,8 +40,7 @@ class Stored(Enum):
 Outcome = Stored | Refused
 
 
-@dataclass(frozen=True, slots=True)
-class Submission:
+class Submission(NamedTuple):
     """A reading to be stored, and who says it is."""
 
     reading: Reading

@@ -6,11 +6,9 @@ Every refusal names the field, its value and what is accepted.
 from __future__ import annotations
 
 import json
-import math
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from plantkeeper_proxy.errors import MessageError, TooLargeError
 
@@ -23,11 +21,9 @@ KEY = re.compile(r'"((?:[ !#-\[\]-~]|\\["\\]){1,64})"')
 SHOWN = 60
 DEEPEST = 64
 BRACKET = re.compile(r'"(?:[^"\\]|\\.)*"?|[\[{}\]]', re.DOTALL)  # strings too, so that those within are passed over
-_encode = json.JSONEncoder(separators=(",", ":"), allow_nan=False).encode
 
 
-@dataclass(frozen=True)
-class Reading:
+class Reading(NamedTuple):  # made several times as fast as a frozen dataclass
     """What a board measured.
 
     Args:
@@ -98,14 +94,14 @@ def backend_body(device_id: int, temperature: float | None, humidity: float | No
 
     Humidity and light become whole numbers, rounded half to even: the backend's columns take nothing else.
     """
-    fields: dict[str, float] = {"id": device_id}
+    body = f'{{"id":{device_id}'
     if temperature is not None:
-        fields["temperature"] = int(temperature) if temperature == int(temperature) else temperature
+        body += f',"temperature":{int(temperature) if temperature == int(temperature) else temperature!r}'
     if humidity is not None:
-        fields["humidity"] = round(max(0.0, min(100.0, humidity)))
+        body += f',"humidity":{round(max(0.0, min(100.0, humidity)))}'
     if light is not None:
-        fields["light"] = round(light)
-    return _encode(fields).encode()
+        body += f',"light":{round(light)}'
+    return f"{body}}}".encode()
 
 
 class _Constant(str):
@@ -184,9 +180,9 @@ def _number(fields: dict[str, Any], name: str) -> float | None:
     if value is None:
         return None
     low, high = RANGES[name]
-    if isinstance(value, bool) or not isinstance(value, int | float):
+    if type(value) is not float and type(value) is not int:  # as JSON's numbers are, and true is not
         raise MessageError(f"{name} is {_show(value)}; expected a number, {low}…{high}, or null")
-    if not low <= value <= high or not math.isfinite(value):
+    if not low <= value <= high:  # NaN is not either
         raise MessageError(f"{name} is {_show(value)}; accepted are {low}…{high}, or null")
     return float(value)
 

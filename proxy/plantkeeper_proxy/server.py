@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import gc
 import logging
 import signal
 import socket
@@ -11,7 +10,7 @@ import time
 
 import uvloop
 
-from plantkeeper_proxy import ingest
+from plantkeeper_proxy import garbage, ingest
 from plantkeeper_proxy.app import create_app
 from plantkeeper_proxy.authenticity import REQUIRED, policy
 from plantkeeper_proxy.batch import Batcher
@@ -142,8 +141,7 @@ async def _serve(settings: GatewaySettings, listen_fd: int | None) -> None:
         loop.add_signal_handler(number, stop.set)
     schema = loop.create_task(wait_for_schema(settings.database_dsn, name=NAME))
     schema.add_done_callback(lambda ended: None if ended.cancelled() or ended.exception() is None else stop.set())
-    gc.collect()
-    gc.freeze()  # what is there now stays: no later collection needs to look through it
+    garbage.settle()
     server = await _listen(loop, connections, listener, schema)
     sweeps = loop.create_task(_sweep(observer.refusals))
     try:

@@ -184,6 +184,7 @@ def test_the_backend_gets_what_its_columns_take(
             if value is not None
         ),
     ]
+    assert backend_body(device_id, temperature, humidity, light) == json.dumps(body, separators=(",", ":")).encode()
     assert body["id"] == device_id
     if temperature is not None:
         assert body["temperature"] == temperature
