@@ -5,8 +5,8 @@
 #include "tunnel.h"
 namespace transport = tunnel;
 #elif defined(PK_WIFI)
-#include "wifi.h"
-namespace transport = wifi;
+#include "nina.h"
+namespace transport = nina;
 #else
 #include "w5500.h"
 namespace transport = w5500;

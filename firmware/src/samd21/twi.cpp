@@ -3,7 +3,7 @@
 #include "twi.h"
 
 #include "clock.h"
-#include "wire.h"
+#include "open_drain.h"
 
 namespace twi {
 namespace {
@@ -18,9 +18,9 @@ void half_bit() { clock::wait_us(HALF_BIT_US); }
 
 bool raise_clock()
 {
-    wire::release(I2C_SCL);
+    open_drain::release(I2C_SCL);
     const clock::Counts deadline = clock::now() + clock::from_ms(STRETCH_MS);
-    while (!wire::is_high(I2C_SCL))
+    while (!open_drain::is_high(I2C_SCL))
         if (clock::reached(deadline)) return false;
     half_bit();
     return true;
@@ -28,16 +28,16 @@ bool raise_clock()
 
 void lower_clock()
 {
-    wire::pull_down(I2C_SCL);
+    open_drain::pull_down(I2C_SCL);
     half_bit();
 }
 
 void set_data(bool high)
 {
     if (high)
-        wire::release(I2C_SDA);
+        open_drain::release(I2C_SDA);
     else
-        wire::pull_down(I2C_SDA);
+        open_drain::pull_down(I2C_SDA);
     half_bit();
 }
 
@@ -45,7 +45,7 @@ void set_data(bool high)
 bool start()
 {
     set_data(true);
-    if (!raise_clock() || !wire::is_high(I2C_SDA)) return false;
+    if (!raise_clock() || !open_drain::is_high(I2C_SDA)) return false;
     set_data(false);
     lower_clock();
     return true;
@@ -63,7 +63,7 @@ bool get_bit(bool *high)
 {
     set_data(true);
     if (!raise_clock()) return false;
-    *high = wire::is_high(I2C_SDA);
+    *high = open_drain::is_high(I2C_SDA);
     lower_clock();
     return true;
 }
@@ -99,8 +99,8 @@ void stop()
 // (UM10204 section 3.1.16).
 void recover()
 {
-    wire::release(I2C_SDA);
-    for (uint8_t clocks = 0; clocks < 9 && !wire::is_high(I2C_SDA); clocks++) {
+    open_drain::release(I2C_SDA);
+    for (uint8_t clocks = 0; clocks < 9 && !open_drain::is_high(I2C_SDA); clocks++) {
         lower_clock();
         raise_clock();
     }
@@ -120,8 +120,8 @@ bool select(uint8_t chip, uint8_t reg) { return start() && send(static_cast<uint
 
 void begin()
 {
-    wire::release(I2C_SDA);
-    wire::release(I2C_SCL);
+    open_drain::release(I2C_SDA);
+    open_drain::release(I2C_SCL);
 }
 
 bool write(uint8_t chip, uint8_t reg, const uint8_t *data, uint8_t length)

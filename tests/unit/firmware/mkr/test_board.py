@@ -6,7 +6,7 @@ import json
 from itertools import pairwise
 
 import pytest
-from mkr_board import Bench, Board, Cause
+from mkr_board import Bench, Board, Cause, configure
 
 pytestmark = [pytest.mark.sanitize]
 
@@ -48,6 +48,24 @@ def test_readings_reach_the_gateway(configured: Bench) -> None:
     assert json.loads(body) == {"id": 7, "temperature": 23, "humidity": 50, "light": 1000}
     assert board.requests[0][1] == "192.0.2.10:8080"
     assert not board.led
+
+
+@pytest.mark.parametrize("name", ["board_post", "signed_post"])
+def test_a_request_is_the_contract_s_to_the_byte(bench: Bench, pytestconfig: pytest.Config, name: str) -> None:
+    """Reading 42 of boot 3, as in tests/contract."""
+    board = bench.start()
+    configure(board)
+    board.send("CONF:INT 4")
+    if name == "signed_post":
+        board.send(f"CONF:KEY 1,{bytes(range(32)).hex()}")
+    board.send("CONF:SAVE")
+    bench.start()
+    third = bench.start()
+    third.do("soil 894")
+    third.do("light 448")
+    third.run(42 * 4 + 2)
+    golden = (pytestconfig.rootpath / "tests" / "contract" / f"{name}.http").read_bytes()
+    assert golden in [content for _, _, content in third.requests]
 
 
 def test_a_reading_is_due_at_the_same_moment_of_each_period(configured: Bench) -> None:

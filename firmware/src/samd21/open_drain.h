@@ -2,7 +2,7 @@
 #pragma once
 #include "pins.h"
 
-namespace wire {
+namespace open_drain {
 
 inline void release(uint8_t pin) { pinMode(pin, INPUT_PULLUP); }
 
@@ -14,4 +14,4 @@ inline void pull_down(uint8_t pin)
 
 inline bool is_high(uint8_t pin) { return digitalRead(pin) == HIGH; }
 
-}  // namespace wire
+}  // namespace open_drain

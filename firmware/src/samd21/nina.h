@@ -7,7 +7,7 @@
 
 #include "config.h"
 
-namespace wifi {
+namespace nina {
 
 enum Result { OK, NO_LINK, CONNECT_FAILED, TIMED_OUT, CLOSED };
 
@@ -27,4 +27,4 @@ Result send();
 uint16_t receive(uint8_t *data, uint16_t size, uint16_t timeout_ms, Result *result);
 void disconnect();
 
-}  // namespace wifi
+}  // namespace nina

@@ -1,4 +1,4 @@
-#include "wifi.h"
+#include "nina.h"
 
 #include <Arduino.h>
 #include <WiFiNINA.h>
@@ -9,7 +9,7 @@
 #include "credentials.h"
 #include "events.h"
 
-namespace wifi {
+namespace nina {
 namespace {
 
 const uint16_t CONNECT_MS = 2000, SEND_MS = 2000, POLL_MS = 5, JOIN_MS = 20000, REQUEST_BYTES = 1024;
@@ -136,4 +136,4 @@ void disconnect()
     if (client) client.stop();
 }
 
-}  // namespace wifi
+}  // namespace nina
