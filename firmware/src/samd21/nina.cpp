@@ -8,6 +8,8 @@
 #include "clock.h"
 #include "credentials.h"
 #include "events.h"
+#include "state.h"
+#include "watchdog.h"
 
 namespace nina {
 namespace {
@@ -25,6 +27,9 @@ uint8_t failures;
 uint8_t request[REQUEST_BYTES];
 uint16_t request_bytes;
 bool request_fits;
+
+// The library's waits, one after the other, would look like a hang; each by itself is shorter.
+void still_alive() { watchdog::feed(state::current()); }
 
 IPAddress ip(const uint8_t address[4]) { return IPAddress(address[0], address[1], address[2], address[3]); }
 
@@ -101,6 +106,7 @@ Result send()
     if (!request_fits) return CLOSED;
     const clock::Counts deadline = clock::now() + clock::from_ms(SEND_MS);
     for (uint16_t sent = 0; sent < request_bytes;) {
+        still_alive();
         const size_t part = client.write(request + sent, request_bytes - sent);
         if (!part) return client.status() == ESTABLISHED ? TIMED_OUT : CLOSED;
         sent = static_cast<uint16_t>(sent + part);
@@ -133,7 +139,10 @@ uint16_t receive(uint8_t *data, uint16_t size, uint16_t timeout_ms, Result *resu
 
 void disconnect()
 {
-    if (client) client.stop();
+    if (!client) return;
+    still_alive();
+    client.stop();
+    still_alive();
 }
 
 }  // namespace nina

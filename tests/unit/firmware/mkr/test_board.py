@@ -422,6 +422,16 @@ class TestWatchdog:
         assert configured.start(Cause.WATCHDOG).events("hang") == [{"state": "unknown", "hangs": "1"}]
         assert configured.start(Cause.WATCHDOG).events("hang") == [{"state": "unknown", "hangs": "2"}]
 
+    def test_a_module_as_slow_as_it_may_be_is_no_hang(self, configured: Bench) -> None:
+        board = configured.start()
+        board.run(30)
+        board.do("module slow")
+        board.peer("silent")
+        board.peer("half", b"HTTP/1.1 200 OK\r\n")
+        board.run(300)
+        assert board.ended is None
+        assert keys(board, "delivered") == keys(board, "taken")
+
     def test_the_worst_network_is_no_hang(self, configured: Bench) -> None:
         board = configured.start()
         board.run(30)

@@ -46,7 +46,7 @@ int soil_code();
 
 namespace nina {
 
-void set_module(const std::string &mode);         // ok, absent, old, hang
+void set_module(const std::string &mode);         // ok, absent, old, slow, hang
 void set_network(const std::string &mode);        // up, down
 void add_peer(const std::string &kind, const std::string &argument, long number);
 // Lines `request <ms> <address:port> <hex>`.

@@ -21,6 +21,7 @@ struct Part {
 };
 
 const uint64_t JOIN_US = 3000000, OLD_CONNECT_US = 18500000;
+const uint64_t SLOW_WRITE_US = 2500000, SLOW_STOP_US = 5000000;  // the longest that WiFiNINA waits
 const char GOOD[] = "HTTP/1.1 200 OK\r\nContent-Length: 21\r\nConnection: close\r\n\r\n{\"message\": \"stored\"}";
 
 std::string module = "ok", network = "up";
@@ -168,7 +169,7 @@ int WiFiClient::connect(IPAddress ip, uint16_t port)
 
 size_t WiFiClient::write(const uint8_t *buffer, size_t size)
 {
-    machine::advance_us(2000);
+    machine::advance_us(module == "slow" ? SLOW_WRITE_US : 2000);
     if (!is_open) return 0;
     if (peer.kind == "broken") {
         closed_at = machine::now_us();
@@ -207,7 +208,7 @@ uint8_t WiFiClient::status()
 
 void WiFiClient::stop()
 {
-    machine::advance_us(100000);
+    machine::advance_us(module == "slow" ? SLOW_STOP_US : 100000);
     note_request();
     is_open = false;
 }
