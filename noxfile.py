@@ -211,7 +211,7 @@ def chosen_benchmarks(words: list[str]) -> list[tuple[str, list[str]]]:
 
 
 def system_python() -> str | None:
-    """The distribution's or the image's Python where it will do: built with profile-guided optimization, as in production.
+    """The distribution's or the image's Python where it will do: built with profile-guided optimization.
 
     A Python that was compiled for the occasion, as by pyenv, commonly lacks that and is a tenth slower.
     """
