@@ -12,18 +12,22 @@ from typing import Any
 
 import cffi
 
+from plantkeeper_sim.avr.buses import TwiBus
+
 SOURCE = Path(__file__).with_name("simavr_board.c")
 CLOCK_HZ = 16_000_000
 BYTE_CYCLES = CLOCK_HZ * 10 // 115_200
+TWI_START, TWI_WRITE, TWI_READ, TWI_STOP = range(1, 5)
 CDEF = """
 void *board_new(const char *mcu, const uint8_t *image, uint32_t bytes, const uint8_t *eeprom, uint32_t eeprom_bytes);
-void board_attach(void *handle, uint8_t (*spi)(uint8_t), void (*pin)(int, int, int), int (*millivolts)(int),
-                  void (*sent)(uint8_t));
+void board_attach(void *handle, uint8_t (*spi)(uint8_t), void (*pin)(int, int, int), int (*twi)(int, uint8_t),
+                  int (*millivolts)(int), void (*sent)(uint8_t));
 void board_watch(void *handle, int port, int bit);
 void board_drive(void *handle, int port, int bit, int level);
 uint32_t board_port(void *handle, int port);
 void board_feed(void *handle, uint8_t byte);
-int board_run(void *handle, uint64_t until);
+void board_until(void *handle, uint64_t until);
+int board_run(void *handle);
 void board_eeprom(void *handle, uint8_t *content, uint32_t bytes);
 uint64_t board_cycles(void *handle);
 """
@@ -93,15 +97,18 @@ class SimavrMcu:
         self.handle = lib.board_new(mcu.encode(), image, len(image), eeprom, len(eeprom))
         assert self.handle != ffi.NULL, f"simavr knows no {mcu}"
         self.spi_transfer: Callable[[int], int] = lambda _mosi: 0xFF
+        self.twi_bus: TwiBus | None = None
         self.volts: dict[int, Callable[[], float]] = {}
         self.console = bytearray()
         self._pins: dict[tuple[int, int], SimavrPin] = {}
         self._timers: list[tuple[int, int, Timer]] = []
         self._order = count()
+        self._until = 0
         callback = ffi.callback
         self._callbacks = (
             callback("uint8_t(uint8_t)", self._spi),
             callback("void(int, int, int)", self._pin_changed),
+            callback("int(int, uint8_t)", self._twi),
             callback("int(int)", lambda channel: round(1000 * self.volts[channel]())),
             callback("void(uint8_t)", self.console.append),
         )
@@ -116,6 +123,8 @@ class SimavrMcu:
         """As `Mcu.call_at`."""
         timer = Timer(function)
         heapq.heappush(self._timers, (cycles, next(self._order), timer))
+        if cycles < self._until:  # a part asks for it in the middle of a run
+            self._run_until(cycles)
         return timer
 
     def call_in(self, seconds: float, function: Callable[[], None]) -> Timer:
@@ -143,13 +152,17 @@ class SimavrMcu:
         """Run for that much virtual time."""
         until = self.cycles + round(seconds * self.clock_hz)
         while self.cycles < until:
-            due = min(self._timers[0][0], until) if self._timers else until
-            state = self.lib.board_run(self.handle, due)
+            self._run_until(min(self._timers[0][0], until) if self._timers else until)
+            state = self.lib.board_run(self.handle)
             assert state == 0, f"the program crashed or ended (simavr's state {state}) at cycle {self.cycles}"
             while self._timers and self._timers[0][0] <= self.cycles:
                 timer = heapq.heappop(self._timers)[2]
                 if timer.function is not None:
                     timer.function()
+
+    def _run_until(self, cycles: int) -> None:
+        self._until = cycles
+        self.lib.board_until(self.handle, cycles)
 
     def _spi(self, mosi: int) -> int:
         return self.spi_transfer(mosi)
@@ -157,3 +170,16 @@ class SimavrMcu:
     def _pin_changed(self, port: int, bit: int, level: int) -> None:
         for watcher in self._pins[port, bit].watchers:
             watcher(bool(level), self.cycles)
+
+    def _twi(self, action: int, byte: int) -> int:
+        bus = self.twi_bus
+        if bus is None:
+            return 0
+        if action == TWI_START:
+            return int(bus.start(byte >> 1, bool(byte & 1)))
+        if action == TWI_WRITE:
+            return int(bus.write(byte))
+        if action == TWI_READ:
+            return bus.read(True)
+        bus.stop()
+        return 0
