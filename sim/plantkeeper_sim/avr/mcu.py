@@ -24,6 +24,7 @@ AVCC_VOLTS = 5.0
 SNAPSHOT_HEADER = struct.Struct("<4sI32s")
 SNAPSHOT_MAGIC = b"PKS1"
 POWER_ON_RESET, EXTERNAL_RESET = 1, 2  # PORF and EXTRF in MCUSR
+POWER_DOWN = 2  # SM2:0, table 10-2
 # Why avr_run came back (AVR_STOP_* of api.h; tests/unit/avr holds them equal)
 STOP_DEADLINE, STOP_PIN, STOP_SPI, STOP_TWI, STOP_ADC = range(5)
 STOP_UART, STOP_HALTED, STOP_FAULT, STOP_RESET = range(5, 9)
@@ -123,6 +124,23 @@ class Mcu:
     def awake_cycles(self) -> int:
         """Cycles in which the CPU executed; the rest it slept."""
         return int(self._machine.awake_cycles)
+
+    @property
+    def powered_down_cycles(self) -> int:
+        """Cycles in power-down, without the start-up times that followed."""
+        machine = self._machine
+        now = machine.sleeping == 2 and machine.sleep_mode == POWER_DOWN
+        return int(machine.powered_down_cycles + (machine.cycles - machine.slept_at if now else 0))
+
+    @property
+    def watchdog_hz(self) -> int:
+        """Frequency of the watchdog's oscillator; as it drifts with temperature and supply, it can be set, from the next
+        period on."""
+        return int(self._machine.wdt_hz)
+
+    @watchdog_hz.setter
+    def watchdog_hz(self, value: int) -> None:
+        self._machine.wdt_hz = value
 
     @property
     def sleeping(self) -> bool:

@@ -130,6 +130,90 @@ def test_serial_frame_wakes_from_idle(lab: MakeLab) -> None:
     assert rig.to("USART_RX") == at + 160 + WAKE + RESPONSE
 
 
+FRAME = 160  # of 8N1 at the fastest rate
+
+
+def listening(lab: MakeLab, mode: int, setup: str, vectors: dict[str, str]) -> Lab:
+    """Asleep in a mode, its receiver on; once awake it keeps in RAM from 0x200 on what it hears. R20 counts wake-ups."""
+    rig = lab(
+        f"""
+    main:
+        stsi UCSR0B, 0x10
+        {setup}
+        ldi r26, 0
+        ldi r27, 2
+        outi SMCR, {mode << 1 | 1}
+        sei
+        sleep
+    awake:
+        lds r17, UCSR0A
+        sbrs r17, 7
+        rjmp awake
+        lds r18, UDR0
+        st X+, r18
+        rjmp awake
+    isr:
+        inc r20
+        reti
+    """,
+        vectors,
+    )
+    while not rig.mcu.sleeping:
+        rig.go(1)
+    return rig
+
+
+@pytest.mark.parametrize("mode", DEEP)
+def test_serial_frames_go_by_in_deep_sleep(lab: MakeLab, mode: int) -> None:
+    """Table 10-1: the receiver has no clock. What was sent meanwhile is lost, and does not come later."""
+    rig = listening(lab, mode, "stsi WDTCSR, 0x40", {"WDT": "isr"})
+    rig.mcu.uart.feed(b"lost")
+    rig.go(300_000)
+    assert rig[20] == 1
+    rig.mcu.uart.feed(b"heard")
+    rig.go(6 * FRAME)
+    assert rig.mcu.read_data(0x200, 6) == b"heard\0"
+
+
+@pytest.mark.parametrize("mode", DEEP)
+def test_a_start_bit_is_a_pin_change_and_wakes(lab: MakeLab, mode: int) -> None:
+    """PCINT16 is RXD. Frames whose start bit came before clkI/O ran again are lost, those after it are heard."""
+    rig = listening(lab, mode, "stsi PCICR, 4\n stsi PCMSK2, 1", {"PCINT2": "isr"})
+    rig.go(1000)
+    assert rig.mcu.sleeping
+    deaf = (START_UP[mode] + WAKE) // FRAME + 1
+    rig.mcu.uart.feed(bytes(n % 100 + 1 for n in range(deaf + 3)))
+    rig.go((deaf + 5) * FRAME)
+    assert not rig.mcu.sleeping
+    assert rig.mcu.read_data(0x200, 4) == bytes((deaf + n) % 100 + 1 for n in range(3)) + b"\0"
+
+
+def test_time_in_power_down_is_counted(lab: MakeLab) -> None:
+    rig = asleep(lab, POWER_DOWN, "stsi PCICR, 4\n stsi PCMSK2, 1", {"PCINT2": "isr"})
+    rig.go(123_456)
+    assert rig.mcu.powered_down_cycles == rig.cycles - rig.marks["asleep"]
+    rig.mcu.pin("PD0").drive(True)
+    rig.to("PCINT2", within=30_000)
+    slept = rig.mcu.powered_down_cycles
+    assert 123_456 <= slept <= 123_456 + 1
+    rig.go(100)
+    assert rig.mcu.powered_down_cycles == slept
+    idle = asleep(lab, IDLE, "stsi PCICR, 4\n stsi PCMSK2, 1", {"PCINT2": "isr"})
+    idle.go(123_456)
+    assert idle.mcu.powered_down_cycles == 0
+
+
+def test_the_watchdogs_oscillator_drifts_from_the_next_period_on(lab: MakeLab) -> None:
+    rig = asleep(lab, POWER_DOWN, "stsi WDTCSR, 0x40", {"WDT": "isr"})
+    assert rig.mcu.watchdog_hz == 128_000
+    rig.mcu.watchdog_hz = 64_000
+    first = rig.to("WDT", within=600_000)
+    rig.go(100)
+    second = rig.to("WDT", within=1_200_000)
+    assert first == pytest.approx(2048 * 125 + START_UP[POWER_DOWN], abs=200)
+    assert second - first == pytest.approx(2048 * 250 - START_UP[POWER_DOWN], abs=200)  # awake: no start-up time
+
+
 @pytest.mark.parametrize("mode", [POWER_DOWN, STANDBY])
 def test_eeprom_write_completes_in_deep_sleep(lab: MakeLab, mode: int) -> None:
     setup = "stsi PCICR, 4\n stsi PCMSK2, 1\n outi EEDR, 0x5A\n sbi EECR, 2\n sbi EECR, 1"

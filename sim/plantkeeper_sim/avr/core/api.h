@@ -50,7 +50,9 @@ typedef struct {
 typedef struct {
     uint64_t cycles;       /* the machine's only clock */
     uint64_t awake_cycles; /* of them, executing */
+    uint64_t powered_down_cycles; /* of them, in power-down, up to the last time that it ended */
     uint64_t io_stopped;   /* cycles during which clkI/O stood still (deep sleep) */
+    uint64_t io_resumed_at; /* when it ran again for the last time */
     uint64_t due[AVR_EVENT_COUNT];
     uint64_t next_due;
     uint64_t flash_id;

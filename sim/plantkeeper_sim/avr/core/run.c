@@ -85,6 +85,7 @@ static uint32_t wake_sources(const avr_machine *m)
 static int runs_asleep(const avr_machine *m, int event)
 {
     if (m->sleep_mode == SLEEP_IDLE || event == EV_WDT || event == EV_EEPROM || event == EV_SPM) return 1;
+    if (event == EV_USART_RX) return 1; /* whoever sends does not wait for the chip */
     return m->sleep_mode == SLEEP_ADC && (event == EV_ADC_SAMPLE || event == EV_ADC_DONE);
 }
 
@@ -116,6 +117,7 @@ static void wake(avr_machine *m)
             if (m->due[e] != NEVER && !runs_asleep(m, e)) m->due[e] += slept;
         m->io_stopped += slept;
         if (m->sleep_mode != SLEEP_ADC) avr_adc_clock_stopped(m, slept);
+        if (m->sleep_mode == SLEEP_POWER_DOWN) m->powered_down_cycles += slept;
         find_next_due(m);
     }
     m->sleeping = 0;
@@ -123,6 +125,7 @@ static void wake(avr_machine *m)
     m->cycles += WAKE_UP_CYCLES;
     if (m->sleep_mode == SLEEP_POWER_DOWN || m->sleep_mode == SLEEP_POWER_SAVE) m->cycles += CRYSTAL_START_UP;
     if (m->sleep_mode == SLEEP_STANDBY || m->sleep_mode == SLEEP_EXT_STANDBY) m->cycles += STANDBY_START_UP;
+    if (m->sleep_mode != SLEEP_IDLE) m->io_resumed_at = m->cycles;
 }
 
 static void clear_flag_of(avr_machine *m, int vector)

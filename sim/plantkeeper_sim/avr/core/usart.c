@@ -1,4 +1,5 @@
-/* USART0, asynchronous (chapter 20). Frames take their real time; the shift register starts at once. */
+/* USART0, asynchronous (chapter 20). Frames take their real time; the shift register starts at once.
+ * In deep sleep the receiver stands still and frames go by (table 10-1); each start bit is a pin change of RXD. */
 #include "machine.h"
 
 enum { RXC = 0x80, TXC = 0x40, UDRE = 0x20, FE = 0x10, DOR = 0x08, UPE = 0x04, U2X = 0x02, MPCM = 0x01 };
@@ -41,7 +42,8 @@ void avr_usart_tx_event(avr_machine *m)
 static void expect_next_frame(avr_machine *m, uint64_t from)
 {
     if (!m->uart_in_count || !(m->usart_ucsrb & RXEN)) return;
-    if (m->usart_rx_held) { /* 20.11.2: the start bit finds the buffer and the shift register full */
+    if (m->data[R_PCMSK2] & 1) m->pcifr |= 4; /* PCINT16; the frame's other edges are not told */
+    if (m->usart_rx_held && !io_clock_stopped(m)) { /* 20.11.2: the start bit finds the buffer and the shift register full */
         m->usart_rx_held = 0;
         m->usart_rx_overrun = DOR;
     }
@@ -63,7 +65,9 @@ void avr_usart_rx_event(avr_machine *m)
     uint8_t flags = m->uart_in_framing[m->uart_in_head] ? FE : 0;
     m->uart_in_head = (uint16_t)((m->uart_in_head + 1) % AVR_UART_IN_SIZE);
     m->uart_in_count--;
-    if (m->usart_rx_count < 2)
+    if (io_clock_stopped(m) || at - frame_cycles(m) < m->io_resumed_at)
+        ; /* its start bit came while clkI/O stood still: it is lost, whole */
+    else if (m->usart_rx_count < 2)
         receive(m, byte, flags);
     else
         m->usart_rx_held = 1, m->usart_rx_shift = byte, m->usart_rx_shift_flags = flags;
