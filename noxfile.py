@@ -164,7 +164,7 @@ def firmware(session: nox.Session) -> None:
 
 
 # the tests that run the ELF on the emulated board
-ON_BOARD = ("firmware_on_board", "dhcp_on_board", "journal_on_board", "console")
+ON_BOARD = ("firmware_on_board", "dhcp_on_board", "deep_sleep_on_board", "journal_on_board", "console")
 
 
 @nox.session

@@ -20,6 +20,9 @@ inline bool reached(Counts deadline) { return static_cast<int32_t>(now() - deadl
 // Sleeps in idle until an interrupt: the next tick, a character, or `wake_at`.
 void sleep_until_event();
 void sleep_ms(uint16_t ms);
+// Sleeps for one period of the watchdog, 7 to 10 s, as deep as the chip can; nothing but time goes on meanwhile. True where
+// somebody sent on the serial line, of which the first characters are lost. Nothing may be under way on that line.
+bool sleep_deep();
 // Busy wait for pulses too short to sleep through.
 void wait_us(uint16_t us);
 

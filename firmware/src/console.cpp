@@ -25,6 +25,9 @@ const uint8_t TEST_NETWORK = 0x08;  // beside the sensors' bits, which sampler::
 // SCPI's "not a number" (volume 1, section 7.2.1.5): a sensor failed
 const char NOT_A_NUMBER[] PROGMEM = "9.91E37,9.91E37,9.91E37";
 
+const uint8_t QUIET_TICKS = 150;
+
+uint32_t heard_tick;
 pk::LineReader reader;
 pk::ErrorQueue errors;
 pk::Config staged;
@@ -154,9 +157,14 @@ bool is_waiting() { return Serial.available() > 0; }
 static char next() { return static_cast<char>(Serial.read()); }
 #endif
 
+bool is_quiet() { return clock::ticks() - heard_tick >= QUIET_TICKS; }
+
+void wake() { heard_tick = clock::ticks(); }
+
 void poll()
 {
     while (is_waiting()) {
+        wake();
         switch (reader.feed(next())) {
         case pk::LineReader::COMPLETE: execute(reader.text()); break;
         case pk::LineReader::OVERRUN: errors.push(pk::ERROR_INPUT_OVERRUN); break;

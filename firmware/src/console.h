@@ -8,6 +8,10 @@ namespace console {
 void begin(const pk::Config &config, bool configured, uint32_t boot, uint8_t reset_cause);
 // Whether characters wait.
 bool is_waiting();
+// Whether nobody used the console for ten minutes, nor in the first ten.
+bool is_quiet();
+// Somebody does, though what was sent got lost.
+void wake();
 // Takes the characters that wait, and carries out the lines that they end.
 void poll();
 

@@ -19,6 +19,7 @@
 namespace {
 
 const uint8_t FLASH_MS = 30, POLL_MS = 50;
+const uint8_t LONGEST_DEEP_TICKS = 3;
 const uint16_t FIRST_READING_MS = 2000;  // the DHT11 needs a second after power-up
 // Ticks and numbers outgrow a journal record after 776 days: the board then starts anew, under the next boot number.
 const uint32_t LAST = pk::JOURNAL_END - 1000;
@@ -64,6 +65,12 @@ void rest()
     }
     if (address::is_busy()) {
         clock::sleep_ms(POLL_MS);
+        return;
+    }
+    if (resting == pk::STATE_SLEEP && config.deep_sleep && console::is_quiet() &&
+        next_reading_tick - clock::ticks() > LONGEST_DEEP_TICKS) {
+        Serial.flush();
+        if (clock::sleep_deep()) console::wake();
         return;
     }
     noInterrupts();

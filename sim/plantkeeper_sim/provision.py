@@ -8,7 +8,7 @@ from ipaddress import IPv4Address
 
 RECORD = struct.Struct("<4sHi6s4s4s4s4sHHH32s4HH")
 MAGIC = b"PKC4"
-FLAG_DHCP = 1
+FLAG_DHCP, FLAG_DEEP_SLEEP = 1, 2
 RECORD_BYTES = RECORD.size + 2
 SLOTS_AT = (128, 256)
 EEPROM_BYTES = 1024
@@ -31,6 +31,7 @@ class BoardConfig:
         key_number, key: signs what the board posts (docs/signatures.md); number 0: nothing does.
         soil_codes, light_codes: raw codes at which the scale begins and ends: dry and wet, dark and bright.
         dhcp: address, mask and router come from a DHCP server instead.
+        deep_sleep: power-down between readings, while nobody uses the console.
     """
 
     device_id: int
@@ -45,6 +46,7 @@ class BoardConfig:
     soil_codes: tuple[int, int] = (1023, 700)
     light_codes: tuple[int, int] = (160, 800)
     dhcp: bool = False
+    deep_sleep: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.device_id <= MAX_ID:
@@ -95,7 +97,7 @@ def encode(config: BoardConfig, *, generation: int = 0) -> bytes:
         config.key,
         *config.soil_codes,
         *config.light_codes,
-        FLAG_DHCP if config.dhcp else 0,
+        FLAG_DHCP * config.dhcp | FLAG_DEEP_SLEEP * config.deep_sleep,
     )
     return body + crc16(body).to_bytes(2, "little")
 

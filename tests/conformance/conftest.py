@@ -120,8 +120,16 @@ def new_board(image: Firmware, scripted: ScriptedGateway, covered: set[int]) -> 
         seed: int = 1,
         key: bytes = b"",
         dhcp: bool = False,
+        deep_sleep: bool = False,
     ) -> UnoBoard:
-        config = BoardConfig(device_id, period_s=period_s, key_number=int(bool(key)), key=key or bytes(32), dhcp=dhcp)
+        config = BoardConfig(
+            device_id,
+            period_s=period_s,
+            key_number=int(bool(key)),
+            key=key or bytes(32),
+            dhcp=dhcp,
+            deep_sleep=deep_sleep,
+        )
         board = UnoBoard(image, config, seed=seed, patience_s=3, eeprom=eeprom)
         if COVERAGE_DIR in os.environ:
             board.mcu.cover()

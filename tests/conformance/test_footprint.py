@@ -97,3 +97,8 @@ def test_the_sketch_delivers_and_never_sleeps(sketch: Path) -> None:
     assert 500_000 < taken.working_cycles < 16_000_000
     assert taken.flash_bytes < 31_744
     assert taken.untouched_bytes > 400
+
+
+@pytest.mark.slow
+def test_power_down_is_most_of_the_time_where_it_is_allowed(firmware: BuildResult) -> None:
+    assert 0.9 < footprint.powered_down_share(firmware.elf) < 1.0

@@ -10,7 +10,7 @@ namespace {
 const uint8_t MAGIC[4] = {'P', 'K', 'C', '4'};
 const uint8_t VERSION_AT = 3, FLAGS_AT = 78, CRC_AT = CONFIG_BYTES - 2;
 const uint8_t OLD_VERSION = '3', OLD_CRC_AT = 78;
-const uint16_t FLAG_DHCP = 1;
+const uint16_t FLAG_DHCP = 1, FLAG_DEEP_SLEEP = 2;
 
 uint16_t read16(const uint8_t *at) { return static_cast<uint16_t>(at[0] | at[1] << 8); }
 
@@ -36,6 +36,7 @@ Config default_config()
                            {0},
                            SOIL_SCALE,
                            LIGHT_SCALE,
+                           false,
                            false};
     return config;
 }
@@ -79,7 +80,8 @@ bool decode_config(const uint8_t record[CONFIG_BYTES], Config *config, uint16_t 
     read.light.full = read16(record + 76);
     const uint16_t flags = old ? 0 : read16(record + FLAGS_AT);
     read.dhcp = (flags & FLAG_DHCP) != 0;
-    if (!is_usable(read) || (flags & ~FLAG_DHCP)) return false;
+    read.deep_sleep = (flags & FLAG_DEEP_SLEEP) != 0;
+    if (!is_usable(read) || (flags & ~(FLAG_DHCP | FLAG_DEEP_SLEEP))) return false;
     *config = read;
     *generation = read16(record + 4);
     return true;
@@ -104,7 +106,7 @@ void encode_config(const Config &config, uint16_t generation, uint8_t record[CON
     write16(record + 72, config.soil.full);
     write16(record + 74, config.light.zero);
     write16(record + 76, config.light.full);
-    write16(record + FLAGS_AT, config.dhcp ? FLAG_DHCP : 0);
+    write16(record + FLAGS_AT, static_cast<uint16_t>((config.dhcp ? FLAG_DHCP : 0) | (config.deep_sleep ? FLAG_DEEP_SLEEP : 0)));
     write16(record + CRC_AT, crc16(record, CRC_AT));
 }
 

@@ -19,7 +19,8 @@ struct Config {
     uint16_t key_number;  // the key's keyid is <id>.<key_number>; 0: no key
     uint8_t key[KEY_BYTES];
     Scale soil, light;
-    bool dhcp;  // address, mask and router come from a DHCP server instead
+    bool dhcp;        // address, mask and router come from a DHCP server instead
+    bool deep_sleep;  // power-down between readings, while nobody uses the console
 };
 
 // What an unconfigured board starts from: everything but the id.

@@ -26,6 +26,7 @@ const char CONSOLE_HEADERS[] PK_FLASH =
     "CONFigure:NETwork:PORT=\0"
     "CONFigure:NETwork:DHCP=\0"
     "CONFigure:INTerval=\0"
+    "CONFigure:SLEep:DEEP=\0"
     "CONFigure:CALibration:SOIL=\0"
     "CONFigure:CALibration:LIGHT=\0"
     "CONFigure:KEY!\0"

@@ -28,6 +28,12 @@ Scale *scale_of(Header header, Config *config)
     return header == HEADER_LIGHT ? &config->light : 0;
 }
 
+bool *flag_of(Header header, Config *config)
+{
+    if (header == HEADER_DHCP) return &config->dhcp;
+    return header == HEADER_DEEP_SLEEP ? &config->deep_sleep : 0;
+}
+
 void answer(Header header, Config *config, TextWriter &reply)
 {
     const Scale *scale = scale_of(header, config);
@@ -35,8 +41,8 @@ void answer(Header header, Config *config, TextWriter &reply)
         reply.number(scale->zero).put(',').number(scale->full);
     else if (is_address(header))
         reply.address(address_of(header, config));
-    else if (header == HEADER_DHCP)
-        reply.number(config->dhcp);
+    else if (flag_of(header, config))
+        reply.number(*flag_of(header, config));
     else if (header == HEADER_ID)
         reply.signed_number(config->id);
     else
@@ -52,12 +58,12 @@ Error set_address(const char *text, uint8_t *address)
     return ERROR_NONE;
 }
 
-Error set_dhcp(const char *text, Config *config)
+Error set_flag(const char *text, bool *flag)
 {
     bool on;
     if (!parse_boolean(&text, &on)) return ERROR_DATA_TYPE;
     if (*text) return ERROR_PARAMETER_NOT_ALLOWED;
-    config->dhcp = on;
+    *flag = on;
     return ERROR_NONE;
 }
 
@@ -116,7 +122,8 @@ Error configure(const Line &line, Config *config, TextWriter &reply)
         return ERROR_NONE;
     }
     if (!*line.parameters) return ERROR_MISSING_PARAMETER;
-    if (line.header == HEADER_DHCP) return set_dhcp(line.parameters, config);
+    bool *flag = flag_of(line.header, config);
+    if (flag) return set_flag(line.parameters, flag);
     if (line.header == HEADER_KEY) return set_key(line.parameters, config);
     Scale *scale = scale_of(line.header, config);
     if (scale) return set_scale(line.parameters, scale);

@@ -5,6 +5,7 @@
 #include <avr/interrupt.h>
 #include <avr/io.h>
 #include <avr/sleep.h>
+#include <avr/wdt.h>
 #include <util/atomic.h>
 #include <util/delay_basic.h>
 
@@ -14,6 +15,31 @@ namespace {
 volatile uint32_t tick_count;
 volatile bool alarm_rang;
 
+// Deep sleep. Timer 1 stands still in it; the watchdog's oscillator, which goes on, is within 10 % of 128 kHz and drifts, so
+// its period is measured against Timer 1 again and again.
+const uint8_t PERIODS_A_MEASUREMENT = 32;
+const uint8_t START_UP_COUNTS = 16;  // 16K CK (table 9-4) until the clock runs again
+volatile bool period_is_over, line_fell;
+Counts period;                        // 0: never measured
+uint8_t periods = PERIODS_A_MEASUREMENT;
+
+// Time went by that Timer 1 did not see. It is not set while a tick is near, which would come between reading and writing,
+// nor to the last count before one, since a write hides a match on the next count (16.7.3).
+void advance(Counts counts)
+{
+    for (bool done = false; !done;) {
+        ATOMIC_BLOCK(ATOMIC_RESTORESTATE)
+        {
+            uint32_t count = TCNT1;
+            done = count < COUNTS_PER_TICK - 2;
+            if (done) {
+                for (count += counts; count >= COUNTS_PER_TICK; count -= COUNTS_PER_TICK) tick_count++;
+                TCNT1 = static_cast<uint16_t>(count < COUNTS_PER_TICK - 1 ? count : COUNTS_PER_TICK - 2);
+            }
+        }
+    }
+}
+
 }  // namespace
 
 ISR(TIMER1_COMPA_vect) { tick_count++; }
@@ -22,6 +48,15 @@ ISR(TIMER1_COMPB_vect)
 {
     alarm_rang = true;
     TIMSK1 &= static_cast<uint8_t>(~_BV(OCIE1B));
+}
+
+// Its own enable bit is cleared by then: WDE is set, and the next time-out is a reset (section 11.9.2).
+ISR(WDT_vect) { period_is_over = true; }
+
+ISR(PCINT2_vect)
+{
+    PCICR = 0;
+    line_fell = true;
 }
 
 void begin(uint16_t first_tick_ms)
@@ -66,6 +101,39 @@ void sleep_until_event()
     sei();
     sleep_cpu();  // the instruction after SEI runs before any interrupt: no wake-up is missed
     sleep_disable();
+}
+
+bool sleep_deep()
+{
+    const bool measuring = periods == PERIODS_A_MEASUREMENT;
+    const Counts begun = now();
+    period_is_over = line_fell = false;
+    wdt_reset();
+    WDTCSR |= _BV(WDIE);
+    if (!measuring) {
+        PCMSK2 = _BV(PCINT16);  // RXD: a start bit wakes the CPU, a millisecond later
+        PCIFR = _BV(PCIF2);
+        PCICR = _BV(PCIE2);
+        set_sleep_mode(SLEEP_MODE_PWR_DOWN);
+    }
+    for (;;) {
+        cli();
+        if (period_is_over) break;
+        if (line_fell) set_sleep_mode(SLEEP_MODE_IDLE);  // what comes now is heard
+        sleep_until_event();
+    }
+    sei();
+    PCICR = 0;
+    set_sleep_mode(SLEEP_MODE_IDLE);
+    const Counts seen = now() - begun;
+    if (measuring) {
+        period = seen;
+        periods = 0;
+    } else {
+        advance(period - seen + (line_fell ? 0 : START_UP_COUNTS));
+        periods++;
+    }
+    return line_fell;
 }
 
 void sleep_ms(uint16_t ms)

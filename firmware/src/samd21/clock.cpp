@@ -44,6 +44,12 @@ void sleep_until_event()
     while (ticks() == before && Serial.available() <= 0 && !serial_out::is_due()) doze();
 }
 
+bool sleep_deep()
+{
+    sleep_until_event();
+    return false;
+}
+
 void sleep_ms(uint16_t ms)
 {
     const Counts deadline = now() + from_ms(ms);

@@ -57,6 +57,7 @@ def run(project: Project, options: argparse.Namespace) -> int:
     console.print(_parts(boards, sums.comparable(released, toolchain.value)))
     sketch = peer.measure(build_sketch(project, peer.folder_of(project), toolchain=toolchain))
     console.print(_beside(boards[UNO], sketch))
+    console.print(_in_power_down(boards[UNO], footprint.powered_down_share(built[UNO].elf)))
     _write(project.build_dir / "firmware" / "figures.json", boards, sketch)
     over = sums.breaches(boards)
     for line in over:
@@ -143,6 +144,11 @@ def _beside(ours: Figures, sketch: PeerFigures) -> Table:
     ):
         table.add_row(*map(str, row))
     return table
+
+
+def _in_power_down(ours: Figures, share: float) -> str:
+    charge = footprint.charge_mah_a_day(ours.reading_cycles + ours.signature_cycles, powered_down=share)
+    return f"with CONF:SLE:DEEP ON, {share:.1%} of the time in power-down: about {charge:.1f} mAh a day"
 
 
 def _write(path: Path, boards: Mapping[str, Figures], sketch: PeerFigures) -> None:

@@ -27,6 +27,7 @@ RAM_END = 0x900  # of the ATmega328P (8.3)
 REST = "start-up, tables, avr-libc"
 CORE = "Arduino core"
 WARM_UP_S, READINGS, PERIOD_S = 5.0, 10, 300
+QUIET_S = 900.0  # it sleeps deep once nobody used the console for ten minutes
 COMMANDS = (b"*IDN?", b"READ?", b"POST?", b"STAT?", b"*TST?", b"SYST:ERR?", b"CONF:NET:IP?", b"CONF:SAVE", b"X")
 
 
@@ -34,6 +35,8 @@ COMMANDS = (b"*IDN?", b"READ?", b"POST?", b"STAT?", b"*TST?", b"SYST:ERR?", b"CO
 # ATmega328P; its Typical Characteristics show that it grows with the clock). The Uno's regulator, its USB chip and the
 # W5500 take far more.
 ACTIVE_MA, IDLE_MA = 2 * 5.2, 2 * 1.2
+# Power-down: typically 4.2 µA at 3 V with the watchdog on, more at 5 V, and the brown-out detector beside it.
+POWER_DOWN_MA = 0.03
 DAY_S = 86_400
 
 
@@ -59,10 +62,16 @@ def awake_s_a_day(reading_cycles: int) -> float:
     return min(reading_cycles * (DAY_S / PERIOD_S) / CLOCK_HZ, DAY_S)
 
 
-def charge_mah_a_day(reading_cycles: int) -> float:
-    """What the ATmega328P takes from its supply in such a day: an estimate from the data sheet's currents."""
-    awake_s = awake_s_a_day(reading_cycles)
-    return (awake_s * ACTIVE_MA + (DAY_S - awake_s) * IDLE_MA) / 3600
+def charge_mah_a_day(reading_cycles: int, *, powered_down: float = 0.0) -> float:
+    """What the ATmega328P takes from its supply in such a day: an estimate from the data sheet's currents.
+
+    Args:
+        reading_cycles: awake for a reading.
+        powered_down: the share of the day that it spends in power-down; asleep it idles for the rest.
+    """
+    awake_s, powered_down_s = awake_s_a_day(reading_cycles), powered_down * DAY_S
+    idle_s = DAY_S - awake_s - powered_down_s
+    return (awake_s * ACTIVE_MA + idle_s * IDLE_MA + powered_down_s * POWER_DOWN_MA) / 3600
 
 
 def flash_by_part(elf: Path, firmware_dir: Path) -> dict[str, int]:
@@ -118,6 +127,16 @@ def reading_cycles(firmware: Firmware, new_rig: Callable[..., Rig], *, signed: b
         before = rig.board.mcu.awake_cycles
         rig.board.run_for(READINGS * PERIOD_S)
         return (rig.board.mcu.awake_cycles - before) // READINGS
+
+
+def powered_down_share(elf: Path) -> float:
+    """How much of its time a board spends in power-down that may, signing a reading every five minutes."""
+    with RIGS[UNO](load_elf(elf), signed=True, period_s=PERIOD_S, deep_sleep=True) as rig:
+        rig.board.run_for(QUIET_S)
+        mcu = rig.board.mcu
+        down, cycles = mcu.powered_down_cycles, mcu.cycles
+        rig.board.run_for(READINGS * PERIOD_S)
+        return (mcu.powered_down_cycles - down) / (mcu.cycles - cycles)
 
 
 def _lowest_touched(firmware: Firmware, new_rig: Callable[..., Rig]) -> int:

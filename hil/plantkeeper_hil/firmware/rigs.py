@@ -50,16 +50,19 @@ class Rig(Protocol):
         """Lets go of the board."""
 
 
-def config(*, signed: bool, period_s: int, leased: bool) -> BoardConfig:
+def config(*, signed: bool, period_s: int, leased: bool, deep_sleep: bool) -> BoardConfig:
     """How a board on a rig is configured."""
-    return BoardConfig(7, key_number=int(signed), key=bytes(range(KEY_BYTES)), period_s=period_s, dhcp=leased)
+    key = bytes(range(KEY_BYTES))
+    return BoardConfig(7, key_number=int(signed), key=key, period_s=period_s, dhcp=leased, deep_sleep=deep_sleep)
 
 
 class EthernetRig:
     """A board with a W5500, and a gateway behind its emulated network."""
 
-    def __init__(self, firmware: Firmware, *, signed: bool, period_s: int, leased: bool = False) -> None:
-        settings = config(signed=signed, period_s=period_s, leased=leased)
+    def __init__(
+        self, firmware: Firmware, *, signed: bool, period_s: int, leased: bool = False, deep_sleep: bool = False
+    ) -> None:
+        settings = config(signed=signed, period_s=period_s, leased=leased, deep_sleep=deep_sleep)
         self.board = UnoBoard(firmware, settings, seed=SEED, patience_s=1)
         self.board.dhcp_server.lease_s = LEASE_S
         self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), _Gateway)
@@ -97,8 +100,10 @@ class EthernetRig:
 class SerialRig:
     """A board without a network, and a host at its serial line."""
 
-    def __init__(self, firmware: Firmware, *, signed: bool, period_s: int, leased: bool = False) -> None:
-        settings = config(signed=signed, period_s=period_s, leased=leased)
+    def __init__(
+        self, firmware: Firmware, *, signed: bool, period_s: int, leased: bool = False, deep_sleep: bool = False
+    ) -> None:
+        settings = config(signed=signed, period_s=period_s, leased=leased, deep_sleep=deep_sleep)
         self.board: UnoBoard = _FramingUno(firmware, settings, seed=SEED)
         self.host = SerialHost(self.board.mcu, ANSWER)
 

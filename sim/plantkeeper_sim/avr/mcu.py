@@ -134,7 +134,7 @@ class Mcu:
 
     @property
     def watchdog_hz(self) -> int:
-        """Frequency of the watchdog's oscillator; as it drifts with temperature and supply, it can be set, from the next
+        """Frequency of the watchdog's oscillator. It drifts with temperature and supply: set, it counts from the next
         period on."""
         return int(self._machine.wdt_hz)
 

@@ -22,7 +22,8 @@ HEADERS = [
     "SYSTem:LOG:ERRor!", "SYSTem:LOG:WARNing!", "SYSTem:LOG:INFO!", "SYSTem:LOG:DEBug!",
     "CONFigure:DEVice:ID=", "CONFigure:NETwork:IP=", "CONFigure:NETwork:GW=", "CONFigure:NETwork:MASK=",
     "CONFigure:NETwork:SERVer=", "CONFigure:NETwork:PORT=", "CONFigure:NETwork:DHCP=",
-    "CONFigure:INTerval=", "CONFigure:CALibration:SOIL=", "CONFigure:CALibration:LIGHT=", "CONFigure:KEY!",
+    "CONFigure:INTerval=", "CONFigure:SLEep:DEEP=", "CONFigure:CALibration:SOIL=",
+    "CONFigure:CALibration:LIGHT=", "CONFigure:KEY!",
     "CONFigure:SAVE!", "CONFigure:LOAD:DEFault!",
 ]  # fmt: skip
 UNDEFINED = len(HEADERS)
@@ -126,10 +127,12 @@ def test_calibration_is_set_told_and_what_the_simulator_would_write(ask: Ask) ->
 
 
 @pytest.mark.parametrize(("word", "on"), [("ON", True), ("1", True), ("on", True), ("OFF", False), ("0", False)])
-def test_dhcp_is_a_scpi_boolean(ask: Ask, word: str, on: bool) -> None:
-    answers, record = configure(ask, "CONF:DEV:ID 7", f"CONF:NET:DHCP {word}", "CONFIGURE:NETWORK:DHCP?")
+@pytest.mark.parametrize(("header", "long_form"), [("NET:DHCP", "NETWORK:DHCP"), ("SLE:DEEP", "SLEEP:DEEP")])
+def test_dhcp_and_deep_sleep_are_scpi_booleans(ask: Ask, header: str, long_form: str, word: str, *, on: bool) -> None:
+    answers, record = configure(ask, "CONF:DEV:ID 7", f"CONF:{header} {word}", f"CONFIGURE:{long_form}?")
     assert answers == [(0, ""), (0, ""), (0, str(int(on)))]
-    assert record == encode(BoardConfig(7, dhcp=on))
+    is_dhcp = header == "NET:DHCP"
+    assert record == encode(BoardConfig(7, dhcp=is_dhcp and on, deep_sleep=on and not is_dhcp))
 
 
 def test_a_key_is_taken_and_told_by_nothing(ask: Ask) -> None:

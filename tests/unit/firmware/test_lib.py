@@ -46,6 +46,7 @@ configs = st.builds(
     soil_codes=st.tuples(uint16, uint16).filter(lambda codes: codes[0] != codes[1]),
     light_codes=st.tuples(uint16, uint16).filter(lambda codes: codes[0] != codes[1]),
     dhcp=st.booleans(),
+    deep_sleep=st.booleans(),
 )
 
 
@@ -78,7 +79,7 @@ def test_values_that_cannot_be_used_are_refused(
     assert ask(f"config {sealed(record).hex()}") == "refused"
 
 
-@given(configs, st.integers(2, 0xFFFF))
+@given(configs, st.integers(4, 0xFFFF))
 def test_flags_that_nobody_knows_are_refused(ask: Ask, config: BoardConfig, flags: int) -> None:
     record = encode(config)[:78] + flags.to_bytes(2, "little")
     assert ask(f"config {sealed(record).hex()}") == "refused"
@@ -89,7 +90,7 @@ def test_a_record_from_before_dhcp_is_one_with_a_fixed_address(
     ask: Ask, config: BoardConfig, generation: int, behind: bytes
 ) -> None:
     """`PKC3` was two bytes shorter; what lies behind it in the EEPROM is anything."""
-    fixed = encode(replace(config, dhcp=False), generation=generation)
+    fixed = encode(replace(config, dhcp=False, deep_sleep=False), generation=generation)
     old = sealed(b"PKC3" + fixed[4:78]) + behind
     assert ask(f"config {old.hex()}") == fixed.hex()
 

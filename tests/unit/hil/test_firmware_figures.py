@@ -114,6 +114,12 @@ def test_a_board_that_never_sleeps_is_awake_all_day_and_takes_most() -> None:
     assert charge_mah_a_day(0) < charge_mah_a_day(1_000_000) < charge_mah_a_day(16_000_000 * 301)
 
 
+def test_power_down_takes_next_to_nothing() -> None:
+    assert charge_mah_a_day(0) == pytest.approx(24 * 2.4)
+    assert charge_mah_a_day(0, powered_down=1.0) == pytest.approx(24 * 0.03)
+    assert charge_mah_a_day(0, powered_down=0.5) == pytest.approx(12 * 2.43)
+
+
 @given(st.binary(max_size=50))
 def test_the_longest_run(data: bytes) -> None:
     run = longest_run(data, 0xC5)

@@ -18,6 +18,7 @@ def test_record_bytes_of_the_default_board() -> None:
     assert record[70:78].hex() == "ff03bc02a0002003"
     assert record[78:80] == bytes(2)
     assert encode(BoardConfig(7, dhcp=True))[78:80] == b"\x01\x00"
+    assert encode(BoardConfig(7, deep_sleep=True))[78:80] == b"\x02\x00"
     assert len(record) == 82
 
 
