@@ -12,6 +12,7 @@ from plantkeeper_sim.board import UnoBoard
 from plantkeeper_sim.net import Fault
 
 QUIET_S, HOUR_S, DAY_S = 600, 3600, 86_400
+TICK, COUNT_S = 62_500, 64e-6  # counts of Timer 1, and how long each takes
 
 
 @pytest.fixture
@@ -113,6 +114,23 @@ def test_the_first_line_wakes_it_and_the_second_is_answered(board: UnoBoard) -> 
     assert board.mcu.powered_down_cycles > slept
 
 
+def test_what_is_sent_while_it_wakes_is_heard(board: UnoBoard) -> None:
+    """It idles from a millisecond after the first start bit on, and answers when the watchdog's period is over."""
+    board.run_for(HOUR_S)
+    until_it_sleeps_deep(board)
+    board.mcu.uart.feed(b"\r")
+    board.run_for(0.002)
+    assert say(board, "CONF:INT?") == "300"
+
+
+def test_a_line_is_sent_to_its_end_before_it_sleeps(board: UnoBoard) -> None:
+    board.run_for(2 * HOUR_S)
+    said = [event.cycles for event in board.events_named("delivered")]
+    answered = [exchange.received_cycles for exchange in board.network.exchanges]
+    assert len(said) == len(answered) == 24
+    assert all((at - heard) / board.mcu.clock_hz < 0.5 for heard, at in zip(answered, said, strict=True))
+
+
 def test_a_single_character_wakes_it_too(board: UnoBoard) -> None:
     board.run_for(HOUR_S)
     until_it_sleeps_deep(board)
@@ -144,6 +162,40 @@ def test_what_waits_is_sent_as_soon_as_without(board: UnoBoard) -> None:
     board.w5500.link_up = True
     board.run_for(6)
     assert keys(board, "delivered") == keys(board, "taken")
+
+
+@pytest.mark.slow
+def test_a_tick_that_comes_while_the_clock_is_put_forward_counts_once(
+    board: UnoBoard, symbol: Callable[[str], int]
+) -> None:
+    """Timer 1 is moved in each sleep, so that a tick is near when the board wakes. It puts its clock forward by what
+    Timer 1 did not see of the period, so it takes the move back, and the clock stays right."""
+    mcu, tick_count = board.mcu, symbol("tick_count")
+    mcu.watchdog_hz = 127_771  # no multiple of Timer 1's: the board wakes in every phase of it
+    machine = mcu._machine  # only here can a timer be put where it takes a day to come by itself
+    timer = machine.timer[1]
+    places = itertools.cycle(TICK - 20 + n for n in range(8))  # 16 counts go by until the clock runs again
+
+    def error_s() -> float:
+        """Of the board's clock, at the last time that the timer was looked at."""
+        ticks = int.from_bytes(mcu.read_data(tick_count, 4), "little")
+        looked_at_s = (timer.synced + machine.io_stopped) / mcu.clock_hz
+        return float((ticks * TICK + timer.tcnt) * COUNT_S - looked_at_s)
+
+    board.run_for(QUIET_S + 60)
+    sleeps, is_moved, errors_s = 0, False, []
+    while sleeps < 600:
+        down = mcu.powered_down_cycles
+        board.run_for(0.5)
+        slept_s = (mcu.powered_down_cycles - down) / mcu.clock_hz
+        if slept_s == 0:  # it idles, as in each 33rd period: the clock must be right
+            errors_s.append(error_s())
+        elif slept_s < 0.5:
+            is_moved = False
+        elif not is_moved:
+            sleeps, is_moved, timer.tcnt = sleeps + 1, True, next(places)
+    assert len(errors_s) > 100
+    assert max(errors_s) - min(errors_s) < 0.5
 
 
 @pytest.mark.parametrize("seconds", [0.0, 3.0])

@@ -9,6 +9,8 @@
 #include <util/atomic.h>
 #include <util/delay_basic.h>
 
+#include "pins.h"
+
 namespace clock {
 namespace {
 
@@ -53,7 +55,7 @@ ISR(TIMER1_COMPB_vect)
 // Its own enable bit is cleared by then: WDE is set, and the next time-out is a reset (section 11.9.2).
 ISR(WDT_vect) { period_is_over = true; }
 
-ISR(PCINT2_vect)
+ISR(RXD_CHANGE_vect)
 {
     PCICR = 0;
     line_fell = true;
@@ -111,9 +113,9 @@ bool sleep_deep()
     wdt_reset();
     WDTCSR |= _BV(WDIE);
     if (!measuring) {
-        PCMSK2 = _BV(PCINT16);  // RXD: a start bit wakes the CPU, a millisecond later
-        PCIFR = _BV(PCIF2);
-        PCICR = _BV(PCIE2);
+        RXD_CHANGE_MASK = _BV(RXD_CHANGE_BIT);  // a start bit wakes the CPU, a millisecond later
+        PCIFR = _BV(RXD_CHANGE_FLAG);
+        PCICR = _BV(RXD_CHANGE_ENABLE);
         set_sleep_mode(SLEEP_MODE_PWR_DOWN);
     }
     for (;;) {

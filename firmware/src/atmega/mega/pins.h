@@ -30,4 +30,11 @@
 #define LED_PORT PORTH
 #define LED_BIT PH5  // D8
 
+// The serial line's input (PE0), as a pin change: PCINT8
+#define RXD_CHANGE_MASK PCMSK1
+#define RXD_CHANGE_BIT PCINT8
+#define RXD_CHANGE_ENABLE PCIE1
+#define RXD_CHANGE_FLAG PCIF1
+#define RXD_CHANGE_vect PCINT1_vect
+
 #define SOIL_ADC_CHANNEL 0  // A0

@@ -29,4 +29,11 @@
 #define LED_PORT PORTB
 #define LED_BIT PB0  // D8
 
+// The serial line's input, as a pin change: PCINT16
+#define RXD_CHANGE_MASK PCMSK2
+#define RXD_CHANGE_BIT PCINT16
+#define RXD_CHANGE_ENABLE PCIE2
+#define RXD_CHANGE_FLAG PCIF2
+#define RXD_CHANGE_vect PCINT2_vect
+
 #define SOIL_ADC_CHANNEL 0  // A0
