@@ -20,7 +20,7 @@ from plantkeeper_sim.provision import BoardConfig
 
 TRUTH_STEP_S = 300.0
 ATTEMPT_S = 2.0  # longer than it takes to ask all sensors, shorter than the shortest period
-NOTABLE_EVENTS = {"undelivered", "dropped", "sensor", "hang", "no_w5500"}
+NOTABLE_EVENTS = {"undelivered", "dropped", "sensor", "hang", "no_w5500", "noaddress"}
 
 Name = tuple[int, Key]
 

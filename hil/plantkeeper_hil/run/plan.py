@@ -24,6 +24,8 @@ class RunPlan:
         seed: of everything random.
         hours: virtual hours.
         boards: how many; their device ids are 1 to this.
+        leased: they lease their addresses by DHCP.
+        deep_sleep: they power down between readings.
 
     Raises:
         UsageError: a number is out of range.
@@ -32,6 +34,8 @@ class RunPlan:
     seed: int
     hours: float
     boards: int
+    leased: bool = False
+    deep_sleep: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.seed < 2**63:
@@ -53,7 +57,8 @@ class RunPlan:
 
     def config(self, device_id: int) -> BoardConfig:
         """The configuration of one of the boards."""
-        return BoardConfig(device_id, address=FIRST_ADDRESS + device_id - 1)
+        address = FIRST_ADDRESS + device_id - 1
+        return BoardConfig(device_id, address=address, dhcp=self.leased, deep_sleep=self.deep_sleep)
 
 
 def readings_expected(virtual_s: float, period_s: int) -> tuple[int, int]:

@@ -8,6 +8,7 @@ from random import Random
 
 from plantkeeper_hil.stack.local import LocalStack
 from plantkeeper_sim.board import UnoBoard
+from plantkeeper_sim.dhcp_server import POOL
 from plantkeeper_sim.parts.dht11 import Dht11Fault
 
 HOUR_S, DAY_S = 3600.0, 86_400.0
@@ -16,6 +17,8 @@ NETWORK_OUTAGES_H = ((4 * 24 + 7.0, 2.0), (17 * 24 + 14.0, 5.0))
 GATEWAY_OUTAGE_H = (10 * 24 + 12.0, 1.5)
 DEAD_SENSOR_H = (20 * 24 + 5.0, 48.0)
 DAYS_BETWEEN_POWER_CUTS = 2
+# A day of leases: the server is silent for longer than one lasts, and not for longer than the journal.
+LEASE_S, SILENCE_H, OTHER_ADDRESSES_H, POWER_CUT_H = 5400, (5.0, 3.0), 13.0, 18.5
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,23 @@ class Incident:
     at_s: float
     text: str
     act: Callable[[], None]
+
+
+def day_of_leases(board: UnoBoard) -> list[Incident]:
+    """A DHCP server that falls silent for longer than its leases last, then gives out other addresses; a power cut."""
+    server, random = board.dhcp_server, Random(f"{board.seed}/leases/{board.config.device_id}")
+    server.lease_s = LEASE_S
+
+    def silent(*, so: bool) -> Callable[[], None]:
+        return lambda: setattr(server, "silent", so)
+
+    begin_h, length_h = SILENCE_H
+    return [
+        Incident(begin_h * HOUR_S, "DHCP server silent", silent(so=True)),
+        Incident((begin_h + length_h) * HOUR_S, "DHCP server answers", silent(so=False)),
+        Incident(OTHER_ADDRESSES_H * HOUR_S, "other addresses", lambda: setattr(server, "pool", POOL[10:])),
+        Incident(POWER_CUT_H * HOUR_S, "power cut", lambda: board.cut_power(random)),
+    ]
 
 
 def hard_month(board: UnoBoard, stack: LocalStack, *, seed: int, days: int = 30) -> list[Incident]:
