@@ -5,6 +5,7 @@ Over libcurl: why not requests or urllib3, docs/decisions/0007-forwarding.md.
 
 from __future__ import annotations
 
+import logging
 import ssl
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -20,6 +21,7 @@ from plantkeeper_proxy.transfers import Transfers
 CONNECT_TIMEOUT_S = 5.0
 IDLE_S = 4  # the backend closes idle connections after 5 s: ours are not used again then
 ANSWER_LIMIT = 1 << 20
+INTERNAL_ERROR_PAUSE_S = 60.0
 NOT_TRUSTED = {
     pycurl.E_SSL_CACERT,  # also E_PEER_FAILED_VERIFICATION: its certificate or its name
     pycurl.E_SSL_CERTPROBLEM,
@@ -27,6 +29,7 @@ NOT_TRUSTED = {
     pycurl.E_SSL_CIPHER,
 }
 TLS_TROUBLE = {pycurl.E_SSL_CONNECT_ERROR, pycurl.E_RECV_ERROR, pycurl.E_SEND_ERROR}
+log = logging.getLogger(__name__)
 
 
 class Trust:
@@ -132,7 +135,11 @@ class Upstream:
         self._transfers.close()
 
     def _ended(self, exchange: _Exchange, done: Callable[[Outcome], None], error: pycurl.error | None) -> None:
-        outcome = self._failure(*error.args) if error is not None else self._judge(exchange)
+        try:
+            outcome = self._failure(*error.args) if error is not None else self._judge(exchange)
+        except Exception as bug:  # who is never told waits for ever, and the device's readings with it
+            log.exception("the backend's answer")
+            outcome = Retry(f"internal error: {bug!r}"[:ERROR_SHOWN], after_s=INTERNAL_ERROR_PAUSE_S)
         self._free.append(exchange)
         done(outcome)
 
@@ -192,7 +199,7 @@ class Upstream:
 
     def _look_at_certificate(self, curl: pycurl.Curl) -> None:
         """Keep in mind when the backend's certificate ends."""
-        chain = curl.getinfo(pycurl.INFO_CERTINFO)
-        ends = dict(chain[0]).get("Expire date") if chain else None
+        chain = curl.getinfo_raw(pycurl.INFO_CERTINFO)  # bytes: extensions may hold text in any encoding
+        ends = dict(chain[0]).get(b"Expire date") if chain else None
         if ends is not None:
-            self.certificate_expires_s = float(ssl.cert_time_to_seconds(ends))
+            self.certificate_expires_s = float(ssl.cert_time_to_seconds(ends.decode()))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -13,7 +14,11 @@ from pathlib import Path
 import pytest
 import trustme
 import uvloop
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
+from plantkeeper_proxy import upstream as module
 from plantkeeper_proxy.delivery import Delivered, Outcome, Reject, Retry, Waiting
 from plantkeeper_proxy.errors import SettingsError
 from plantkeeper_proxy.upstream import ANSWER_LIMIT, Trust, Upstream
@@ -83,7 +88,7 @@ async def hangs_up(peer: Peer, reader: asyncio.StreamReader, writer: asyncio.Str
 async def outcome_of(upstream: Upstream, reading: Waiting) -> Outcome:
     found: asyncio.Future[Outcome] = asyncio.get_running_loop().create_future()
     upstream.send(reading, found.set_result)
-    return await found
+    return await asyncio.wait_for(found, 20)
 
 
 def sent(
@@ -165,6 +170,55 @@ def test_many_at_once_each_gets_its_own_answer(folder: Path) -> None:
 def test_when_the_certificate_ends_is_seen(folder: Path) -> None:
     *_, expires_s = sent(answering(OK), folder)
     assert expires_s == ENDS.timestamp()
+
+
+def der(tag: int, *content: bytes) -> bytes:
+    """A value of ASN.1 in fewer than 128 bytes."""
+    joined = b"".join(content)
+    return bytes([tag, len(joined)]) + joined
+
+
+def test_a_certificate_with_text_that_is_no_utf_8(tmp_path: Path) -> None:
+    """A policy's notice as authorities write it, in two bytes a character (RFC 5280 section 4.2.1.4)."""
+    notice = der(0x30, der(0x1E, "電子".encode("utf-16-be")))
+    qualifier = der(0x30, der(0x06, bytes.fromhex("2b06010505070202")), notice)
+    policies = der(0x30, der(0x30, der(0x06, bytes.fromhex("2a0304")), der(0x30, qualifier)))
+    authority = tls.issue(tmp_path)
+    signer = serialization.load_pem_private_key(authority.private_key_pem.bytes(), None)
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    issued = x509.load_pem_x509_certificate((tmp_path / tls.CERTIFICATE).read_bytes())
+    builder = (
+        x509.CertificateBuilder()
+        .issuer_name(issued.issuer)
+        .subject_name(issued.subject)
+        .public_key(issued.public_key())
+        .serial_number(issued.serial_number)
+        .not_valid_before(issued.not_valid_before_utc)
+        .not_valid_after(ENDS)
+        .add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.32"), policies), critical=False)
+    )
+    for extension in issued.extensions:
+        builder = builder.add_extension(extension.value, extension.critical)
+    again = builder.sign(signer, hashes.SHA256())
+    (tmp_path / tls.CERTIFICATE).write_bytes(again.public_bytes(serialization.Encoding.PEM))
+    outcomes, _, expires_s = sent(answering(OK), tmp_path)
+    assert outcomes == [Delivered()]
+    assert expires_s == ENDS.timestamp()
+
+
+def test_a_bug_in_judging_is_an_outcome_too(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Else the reading's device waits for ever, and the forwarder never ends."""
+
+    def broken(*_arguments: object) -> Outcome:
+        raise RuntimeError("broken")
+
+    monkeypatch.setattr(module, "judge", broken)
+    with caplog.at_level(logging.ERROR):
+        outcomes, *_ = sent(answering(OK), folder, times=2)
+    assert outcomes == [Retry("internal error: RuntimeError('broken')", after_s=60.0)] * 2
+    assert len(caplog.records) == 2
 
 
 def test_a_kept_connection_that_was_closed_is_replaced(folder: Path) -> None:
