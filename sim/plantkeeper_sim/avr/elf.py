@@ -62,11 +62,16 @@ class Firmware:
     @cached_property
     def lines(self) -> list[tuple[int, str]]:
         """The DWARF line table: address and `file:line` of each entry, by address; empty where there is none."""
+        return [(address, line) for address, line in self._lines_and_ends if line]
+
+    @cached_property
+    def _lines_and_ends(self) -> list[tuple[int, str]]:
+        """The same, with "" where a unit's code ends: what follows need not have lines, as avr-libc has none."""
         return sorted(_dwarf_lines(self.elf)) if self.elf is not None else []
 
     def locate(self, pc: int) -> str:
         """Source place of a byte address: `main.cpp:42 in loop()`, or as much of it as is known; else ""."""
-        line = _last_at(self.lines, pc)
+        line = _last_at(self._lines_and_ends, pc)
         function = _last_at(self.functions, pc)
         return " in ".join(part for part in (line, f"{function}()" if function else "") if part)
 
@@ -183,7 +188,9 @@ def _dwarf_lines(content: bytes) -> list[tuple[int, str]]:
         first = 0 if program.header["version"] >= 5 else 1
         for entry in program.get_entries():
             state = entry.state
-            if state is not None and not state.end_sequence and 0 <= state.file - first < len(files):
+            if state is not None and state.end_sequence:
+                lines.append((state.address, ""))
+            elif state is not None and 0 <= state.file - first < len(files):
                 name = files[state.file - first].name.decode("utf-8", "replace")
                 lines.append((state.address, f"{name}:{state.line}"))
     return lines
