@@ -148,6 +148,35 @@ def test_waking_by_the_line_costs_no_time(board: UnoBoard) -> None:
     assert all(abs(gap - 300) < 0.01 for gap in gaps_s(board))
 
 
+def until_a_deep_sleep_begins(board: UnoBoard) -> None:
+    """At most 10 ms ago."""
+    for _ in range(100_000):
+        awake = board.mcu.awake_cycles
+        board.run_for(0.01)
+        woke, down = board.mcu.awake_cycles > awake, board.mcu.powered_down_cycles
+        if woke and board.mcu.sleeping:
+            board.run_for(0.0005)
+            if board.mcu.powered_down_cycles > down:
+                return
+    raise AssertionError("it never slept deep")
+
+
+def test_a_period_that_is_longer_than_was_measured(board: UnoBoard) -> None:
+    """Where the line wakes the board as soon as it sleeps, Timer 1 sees more of the period than the measured one had."""
+    board.run_for(QUIET_S)
+    for _ in range(12):  # in some of them just after a tick: then the clock cannot be put back by the difference
+        until_a_deep_sleep_begins(board)
+        board.mcu.watchdog_hz = 115_200  # counts from the next period on
+        until_a_deep_sleep_begins(board)
+        board.mcu.uart.feed(b"\r")
+        board.mcu.watchdog_hz = 128_000
+        board.run_for(10)
+        uptime_s = int((say(board, "STAT?") or "").split(",")[5])
+        assert abs(uptime_s - board.mcu.time_s) < 20
+        board.run_for(QUIET_S + 5 * 60)  # until it has been measured again
+    assert all(abs(gap - 300) < 2 for gap in gaps_s(board))
+
+
 def test_what_waits_is_sent_as_soon_as_without(board: UnoBoard) -> None:
     """While readings wait, the board only idles: pauses, ages and a cable that is plugged in again are as ever."""
     board.run_for(2 * HOUR_S)

@@ -132,7 +132,8 @@ bool sleep_deep()
         period = seen;
         periods = 0;
     } else {
-        advance(period - seen + (line_fell ? 0 : START_UP_COUNTS));
+        const Counts whole = period + (line_fell ? 0 : START_UP_COUNTS);
+        if (whole > seen) advance(whole - seen);  // not where the period was longer than the measured one: time never goes back
         periods++;
     }
     return line_fell;
