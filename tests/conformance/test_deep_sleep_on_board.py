@@ -162,7 +162,7 @@ def until_a_deep_sleep_begins(board: UnoBoard) -> None:
 
 
 def test_a_period_that_is_longer_than_was_measured(board: UnoBoard) -> None:
-    """Where the line wakes the board as soon as it sleeps, Timer 1 sees more of the period than the measured one had."""
+    """Woken by the line as soon as it sleeps, the board sees more of the period than the measured one had."""
     board.run_for(QUIET_S)
     for _ in range(12):  # in some of them just after a tick: then the clock cannot be put back by the difference
         until_a_deep_sleep_begins(board)
