@@ -107,9 +107,10 @@ class Pair:
     def _reset(self, side: Side) -> None:
         """A side broke the connection: so does the relay, towards the other."""
         self._record(side, Kind.RESET)
-        with contextlib.suppress(OSError):
+        with contextlib.suppress(OSError):  # whatever the kernel still takes
             if side.other.waiting:
                 side.other.socket.send(side.other.waiting)
+        with contextlib.suppress(OSError):
             side.other.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
         self.over = True
 

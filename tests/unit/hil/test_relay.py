@@ -7,7 +7,7 @@ import itertools
 import selectors
 import socket
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -238,8 +238,8 @@ def test_what_its_thread_fails_of_is_told() -> None:
 class Steps:
     """A pair between two ends whose kernel buffers are as small as they can be."""
 
-    def __init__(self) -> None:
-        (self.board, board), (self.gateway, gateway) = (socket.socketpair() for _ in range(2))
+    def __init__(self, connected: Callable[[], tuple[socket.socket, socket.socket]] = socket.socketpair) -> None:
+        (self.board, board), (self.gateway, gateway) = (connected() for _ in range(2))
         for end in (self.board, board, self.gateway, gateway):
             end.settimeout(0)
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 1)
@@ -307,3 +307,29 @@ def test_in_any_order_of_steps_nothing_is_lost_and_ends_come_last(
     assert ended == set(Source)
     assert (connection.sent, connection.received) == (sent[BOARD], sent[GATEWAY])
     assert Kind.RESET not in {passage.kind for passage in connection.passages}
+
+
+def tcp_pair() -> tuple[socket.socket, socket.socket]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        one = socket.create_connection(listener.getsockname())
+        return one, listener.accept()[0]
+
+
+def test_a_reset_is_no_end_for_who_has_not_read_all() -> None:
+    """Bytes wait in the relay, since the kernel takes no more for this side: they are cut off, which must show."""
+    walk = Steps(tcp_pair)
+    walk.serve(GATEWAY)
+    while not walk.sides[GATEWAY].waiting:
+        walk.send(BOARD, bytes(1000))
+        walk.serve(BOARD)
+    assert walk.sides[BOARD].wanted & selectors.EVENT_READ
+    walk.board.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
+    walk.board.close()
+    walk.pair.read(walk.sides[BOARD])
+    assert walk.pair.over
+    for side in walk.pair.sides:
+        side.socket.close()
+    walk.gateway.settimeout(DEADLINE_S)
+    with pytest.raises(ConnectionResetError):
+        read(walk.gateway, MUCH)
+    walk.close()
