@@ -20,7 +20,8 @@ from plantkeeper_hil.project import Project
 
 HOW_TO_ATTACH = (
     "no board is plugged in. Attach one by USB and run `hil boards scan`; in a container, pass its device on "
-    "(--device /dev/ttyACM0). A board elsewhere goes into boards.yaml by hand, with its port (docs/hil.md)"
+    "(--device /dev/ttyACM0). A board elsewhere goes into boards.yaml by hand, with its port (docs/hil.md); "
+    "without hardware: `nox -s hil -- --emulated-board`"
 )
 NOTHING_STATUS = 1
 RELEASE_TIMEOUT_S = 10.0
@@ -54,7 +55,8 @@ def _scan(project: Project, _options: argparse.Namespace) -> int:
     merged = entries.merge(known, ports)
     if merged != known:
         boards_file.save(path, merged)
-    _print(merged)
+    if merged:
+        _print(merged)
     for port, reason in entries.unidentified(ports):
         print(f"{port.device} ({port.name}, at {port.location}) {reason}")
     if not any(entry.connected or entry.port for entry in merged):

@@ -46,9 +46,11 @@ def test_without_a_board_it_says_how_to_attach_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     plug(monkeypatch)
-    assert cli.main(["boards", "scan"]) == 1
-    assert "Attach one by USB" in capsys.readouterr().out
-    assert cli.main(["boards", "list"]) == 1
+    for command in ("scan", "list"):
+        assert cli.main(["boards", command]) == 1
+        said = capsys.readouterr().out
+        assert said.startswith("no board is plugged in. Attach one by USB"), "no empty table before it"
+        assert said.endswith("without hardware: `nox -s hil -- --emulated-board`\n")
 
 
 def test_a_board_that_was_unplugged_is_still_listed(
