@@ -8,11 +8,13 @@ and the backend's journal. The law and its findings: docs/harness.md; why so: do
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 
 from plantkeeper_hil.readings import Drop, Key, Record, Sensed, Values
+
+REFUSED = "refused"  # a board's reason, docs/console.md
 
 
 class Kind(Enum):
@@ -60,6 +62,8 @@ class Ledgers:
         sensed: what the sensors had, by device and key; None for a real board, whose sensors cannot be asked.
         dropped: what boards said that they gave up, in order per device. Such a reading is accounted for if nobody
             behind the board has it and the board's count of them agrees.
+        refused: readings whose POST was answered that they will never be taken; None where nobody listened. A board
+            that gives up any other as refused loses it.
     """
 
     taken: Sequence[Record]
@@ -68,6 +72,7 @@ class Ledgers:
     delivered: Sequence[Record]
     sensed: Mapping[tuple[int, Key], Sensed] | None = None
     dropped: Sequence[Drop] = ()
+    refused: Collection[tuple[int, Key]] | None = None
 
 
 @dataclass(frozen=True)
@@ -112,7 +117,7 @@ def check(ledgers: Ledgers, *, repeats_allowed: bool = False) -> Verdict:
         Place.DATABASE: ledgers.stored,
         Place.BACKEND: ledgers.delivered,
     }
-    accounted, misreported = _drops(places, ledgers.dropped)
+    accounted, misreported = _drops(places, ledgers.dropped, ledgers.refused)
     findings = [
         *_lost(places, accounted),
         *_foreign(places),
@@ -140,7 +145,7 @@ def _names(records: Iterable[Record]) -> set[tuple[int, Key]]:
 
 
 def _drops(
-    places: Mapping[Place, Sequence[Record]], said: Sequence[Drop]
+    places: Mapping[Place, Sequence[Record]], said: Sequence[Drop], refused: Collection[tuple[int, Key]] | None
 ) -> tuple[dict[tuple[int, Key], Drop], list[Finding]]:
     """Boards' own words held against what the places have: the drops that are accounted for, and what is wrong."""
     seen = {place: _names(records) for place, records in places.items()}
@@ -159,6 +164,8 @@ def _drops(
             wrong.append("for the second time")
         elif arrived:
             wrong.append(f"all the same {', '.join(arrived)}")
+        elif drop.reason == REFUSED and refused is not None and name in seen[Place.BOARD] and name not in refused:
+            wrong.append("but no gateway did")
         elif name in seen[Place.BOARD]:
             accounted[name] = drop
         elif drop.key.boot >= first_boots[drop.device_id]:  # earlier ones waited from before the run

@@ -22,6 +22,8 @@ TRUTH_STEP_S = 300.0
 ATTEMPT_S = 2.0  # longer than it takes to ask all sensors, shorter than the shortest period
 NOTABLE_EVENTS = {"undelivered", "dropped", "sensor", "hang", "no_w5500", "noaddress"}
 
+REFUSALS = {400, 413, 422}  # docs/architecture.md section 5: for good
+
 Name = tuple[int, Key]
 
 
@@ -87,6 +89,7 @@ def ledgers_of(evidence: Evidence) -> Ledgers:
         delivered=ledgers.delivered_records(ledgers.delivered_entries(evidence.journal)),
         sensed=evidence.sensed,
         dropped=dropped,
+        refused={(post.record.device_id, post.record.key) for post in evidence.posts if post.status in REFUSALS},
     )
 
 

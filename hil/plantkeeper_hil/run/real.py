@@ -145,7 +145,7 @@ def _posts(board: LivedBoard) -> list[Post]:
         if event.name == "taken":
             record = ledgers.taken_record(device_id, event.fields)
             taken[event.fields["key"]] = (record, event.cycles / CLOCK_HZ)
-        elif event.name in {"delivered", "undelivered"} and event.fields["key"] in taken:
+        elif event.name in {"delivered", "undelivered", "dropped"} and event.fields["key"] in taken:
             record, taken_s = taken[event.fields["key"]]
             posts.append(Post(record, int(event.fields["status"]) or None, taken_s))
     return posts

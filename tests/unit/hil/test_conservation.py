@@ -195,6 +195,26 @@ def reading(seq: int) -> Record:
     return Record(1, Key(1, seq), Values(20.0, 50, 1000))
 
 
+@pytest.mark.parametrize(
+    ("reason", "refused", "kinds"),
+    [
+        ("refused", None, []),
+        ("refused", [(1, Key(1, 1))], []),
+        ("refused", [(1, Key(1, 2)), (2, Key(1, 1))], [Kind.LOST, Kind.MISREPORTED]),
+        ("full", [], []),
+    ],
+)
+def test_what_no_gateway_refused_is_not_given_up_as_refused(
+    reason: str, refused: list[tuple[int, Key]] | None, kinds: list[Kind]
+) -> None:
+    """A board that gives up readings at a 503 loses them, whatever it calls that."""
+    one = [reading(1)]
+    drop = Drop(1, one[0].key, reason, boot=1, number=1)
+    verdict = check(Ledgers(one, [], [], [], dropped=[drop], refused=refused))
+    assert [finding.kind for finding in verdict.findings] == kinds
+    assert verdict.dropped == (() if kinds else (drop,))
+
+
 def test_message_names_device_key_and_last_place() -> None:
     one = [reading(1)]
     (finding,) = check(Ledgers(one, one, [], [])).findings
