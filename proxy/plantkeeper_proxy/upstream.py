@@ -187,6 +187,8 @@ class Upstream:
 
     def _failure(self, code: int, words: str) -> Retry:
         """What an error of libcurl means."""
+        # names in a certificate are UTF-8, whatever the locale by which pycurl reads them; the database takes no other
+        words = words.encode("utf-8", "surrogateescape").decode("utf-8", "replace")
         if code == pycurl.E_OPERATION_TIMEDOUT:
             return Retry(f"the backend did not answer within {self.timeout_s:g} s: {words}")
         if code == pycurl.E_FILESIZE_EXCEEDED:

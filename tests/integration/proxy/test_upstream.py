@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import locale
 import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -178,29 +179,42 @@ def der(tag: int, *content: bytes) -> bytes:
     return bytes([tag, len(joined)]) + joined
 
 
+def write_certificate(
+    folder: Path, authority: trustme.CA, filled_in: Callable[[x509.CertificateBuilder], x509.CertificateBuilder]
+) -> None:
+    """Another certificate for the server's key, as trustme makes none."""
+    signer = serialization.load_pem_private_key(authority.private_key_pem.bytes(), None)
+    assert isinstance(signer, ec.EllipticCurvePrivateKey)
+    issued = x509.load_pem_x509_certificate((folder / tls.CERTIFICATE).read_bytes())
+    builder = (
+        x509.CertificateBuilder()
+        .issuer_name(issued.issuer)
+        .public_key(issued.public_key())
+        .serial_number(issued.serial_number)
+        .not_valid_before(issued.not_valid_before_utc)
+        .not_valid_after(ENDS)
+    )
+    again = filled_in(builder).sign(signer, hashes.SHA256())
+    (folder / tls.CERTIFICATE).write_bytes(again.public_bytes(serialization.Encoding.PEM))
+
+
 def test_a_certificate_with_text_that_is_no_utf_8(tmp_path: Path) -> None:
     """A policy's notice as authorities write it, in two bytes a character (RFC 5280 section 4.2.1.4)."""
     notice = der(0x30, der(0x1E, "電子".encode("utf-16-be")))
     qualifier = der(0x30, der(0x06, bytes.fromhex("2b06010505070202")), notice)
     policies = der(0x30, der(0x30, der(0x06, bytes.fromhex("2a0304")), der(0x30, qualifier)))
     authority = tls.issue(tmp_path)
-    signer = serialization.load_pem_private_key(authority.private_key_pem.bytes(), None)
-    assert isinstance(signer, ec.EllipticCurvePrivateKey)
-    issued = x509.load_pem_x509_certificate((tmp_path / tls.CERTIFICATE).read_bytes())
-    builder = (
-        x509.CertificateBuilder()
-        .issuer_name(issued.issuer)
-        .subject_name(issued.subject)
-        .public_key(issued.public_key())
-        .serial_number(issued.serial_number)
-        .not_valid_before(issued.not_valid_before_utc)
-        .not_valid_after(ENDS)
-        .add_extension(x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.32"), policies), critical=False)
+    unknown = x509.UnrecognizedExtension(x509.ObjectIdentifier("2.5.29.32"), policies)
+    name = x509.SubjectAlternativeName([x509.DNSName("localhost")])
+    write_certificate(
+        tmp_path,
+        authority,
+        lambda builder: (
+            builder.subject_name(x509.Name([]))
+            .add_extension(unknown, critical=False)
+            .add_extension(name, critical=True)
+        ),
     )
-    for extension in issued.extensions:
-        builder = builder.add_extension(extension.value, extension.critical)
-    again = builder.sign(signer, hashes.SHA256())
-    (tmp_path / tls.CERTIFICATE).write_bytes(again.public_bytes(serialization.Encoding.PEM))
     outcomes, _, expires_s = sent(answering(OK), tmp_path)
     assert outcomes == [Delivered()]
     assert expires_s == ENDS.timestamp()
@@ -363,6 +377,22 @@ def test_a_name_that_the_certificate_is_not_good_for(tmp_path: Path) -> None:
     outcomes, peer, expires_s = sent(answering(OK), tmp_path)
     assert only(outcomes).untrusted
     assert (peer.requests, expires_s) == ([], None)
+
+
+@pytest.mark.parametrize("locale_name", ["C", "C.UTF-8"])
+def test_a_name_that_is_not_ascii_is_text_in_any_locale(tmp_path: Path, locale_name: str) -> None:
+    """Where it could not be encoded, neither log nor database would take the error, and the forwarder would end."""
+    authority = tls.issue(tmp_path)
+    subject = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "Gärtnerei")])
+    write_certificate(tmp_path, authority, lambda builder: builder.subject_name(subject))
+    before = locale.setlocale(locale.LC_CTYPE)
+    locale.setlocale(locale.LC_CTYPE, locale_name)
+    try:
+        outcome = only(sent(answering(OK), tmp_path)[0])
+    finally:
+        locale.setlocale(locale.LC_CTYPE, before)
+    assert outcome.untrusted
+    assert "'Gärtnerei'" in outcome.error
 
 
 def test_a_client_certificate_is_shown_where_one_is_set(tmp_path: Path) -> None:
