@@ -17,7 +17,7 @@ from plantkeeper_hil.board.tunnel import Route
 from plantkeeper_hil.firmware import BuildResult
 from plantkeeper_hil.firmware.build import UNO
 from plantkeeper_hil.inventory import entries, holding, usb
-from plantkeeper_hil.inventory.cli import HOW_TO_ATTACH, lock_key
+from plantkeeper_hil.inventory.cli import HOW_TO_ATTACH, NO_BOARD, lock_key
 from plantkeeper_hil.inventory.entries import Entry
 from plantkeeper_hil.inventory.errors import UnknownBoardError
 from plantkeeper_hil.inventory.reappear import wait_for
@@ -58,11 +58,22 @@ def _candidates(choice: Choice, listed: Sequence[Entry], scan: Scan) -> list[Ent
         found = [entry for entry in merged if entry.connected or entry.port]
         if not found:
             offline = ", ".join(entry.id for entry in merged)
-            raise UnknownBoardError(HOW_TO_ATTACH + (f". Offline: {offline}" if offline else ""))
+            raise UnknownBoardError(NO_BOARD + (f". Offline: {offline}" if offline else ""))
         return found
     if isinstance(choice, LabgridPlace):
         return [Entry(choice.place, UNO, "labgrid place", port=f"{LABGRID}{choice.place}")]
     raise UnsupportedError(f"{choice} is no board at a port")
+
+
+def require_port(entry: Entry) -> None:
+    """Make sure that a board's port is there, where it is a device of this machine.
+
+    Raises:
+        UnknownBoardError: it is not; says how to attach a board.
+    """
+    if entry.port is not None and entry.port.startswith("/") and not Path(entry.port).exists():
+        name = "a board" if entry.id == entry.port else f"board {entry.id}"
+        raise UnknownBoardError(f"{name} was to be at {entry.port}, and there is no such port. {HOW_TO_ATTACH}")
 
 
 def capabilities_of(entry: Entry) -> frozenset[Capability]:
@@ -92,7 +103,7 @@ class BenchBoard:
 
         Raises:
             LockedError: somebody has it.
-            UnknownBoardError: fewer boards than workers.
+            UnknownBoardError: fewer boards than workers, or its port is not there.
         """
         if worker >= len(found):
             raise UnknownBoardError(
@@ -100,6 +111,7 @@ class BenchBoard:
                 f"run pytest with -n {len(found)}"
             )
         entry = found[worker]
+        require_port(entry)
         lock = holding.lock_of(lock_key(entry), entry.id, locks or holding.folder())
         lock.acquire(reason)
         if entry.port is None or not entry.port.startswith(LABGRID):

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from plantkeeper_hil.bench_board import BenchBoard, candidates
+from plantkeeper_hil.bench_board import BenchBoard, candidates, require_port
 from plantkeeper_hil.board.cassette import Cassette
-from plantkeeper_hil.board.choice import Recorded, Simulated, from_environment, parse
+from plantkeeper_hil.board.choice import Auto, Recorded, Simulated, from_environment, parse
 from plantkeeper_hil.board.compare import compare
 from plantkeeper_hil.errors import HilError
 from plantkeeper_hil.evidence import CASSETTE
@@ -107,7 +107,9 @@ def _test(project: Project, options: argparse.Namespace) -> int:
             by_port = any(word.split("=")[0] == "--port" for word in words)
             if not by_port and not isinstance(choice, Simulated | Recorded):
                 # before anything is built: who has no board is told so at once
-                candidates(choice, boards_file.load(boards_file.path_of(project)))
+                found = candidates(choice, boards_file.load(boards_file.path_of(project)))
+                if not isinstance(choice, Auto):
+                    require_port(found[0])
             if isinstance(choice, Recorded):
                 check_recordings(choice.folder)
             board = [f"--hil-board={options.hil_board}"]

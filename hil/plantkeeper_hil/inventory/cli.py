@@ -19,10 +19,11 @@ from plantkeeper_hil.locks import LockedError
 from plantkeeper_hil.project import Project
 
 HOW_TO_ATTACH = (
-    "no board is plugged in. Attach one by USB and run `hil boards scan`; in a container, pass its device on "
+    "Attach one by USB and run `hil boards scan`; in a container, pass its device on "
     "(--device /dev/ttyACM0). A board elsewhere goes into boards.yaml by hand, with its port (docs/hil.md); "
     "without hardware: `nox -s hil -- --emulated-board`"
 )
+NO_BOARD = f"no board is plugged in. {HOW_TO_ATTACH}"
 NOTHING_STATUS = 1
 RELEASE_TIMEOUT_S = 10.0
 
@@ -60,7 +61,7 @@ def _scan(project: Project, _options: argparse.Namespace) -> int:
     for port, reason in entries.unidentified(ports):
         print(f"{port.device} ({port.name}, at {port.location}) {reason}")
     if not any(entry.connected or entry.port for entry in merged):
-        print(HOW_TO_ATTACH)
+        print(NO_BOARD)
         return NOTHING_STATUS
     print(f"{sum(entry.connected for entry in merged)} plugged in; list: {path}")
     return 0
@@ -69,7 +70,7 @@ def _scan(project: Project, _options: argparse.Namespace) -> int:
 def _list(project: Project, _options: argparse.Namespace) -> int:
     merged = entries.merge(boards_file.load(boards_file.path_of(project)), usb.scan())
     if not merged:
-        print(HOW_TO_ATTACH)
+        print(NO_BOARD)
         return NOTHING_STATUS
     _print(merged)
     return 0

@@ -92,6 +92,17 @@ def test_each_worker_gets_a_board_of_its_own(tmp_path: Path) -> None:
     BenchBoard.take(found, worker=0, reason="e", locks=tmp_path).lock.release()
 
 
+def test_a_port_that_is_not_there_is_told_before_anything_is_done(tmp_path: Path) -> None:
+    absent = tmp_path / "ttyACM0"
+    found = candidates(AtPort(str(absent)), [], list)
+    with pytest.raises(
+        UnknownBoardError, match=rf"^a board was to be at {absent}, and there is no such port. Attach one by USB"
+    ):
+        BenchBoard.take(found, worker=0, reason="a", locks=tmp_path / "locks")
+    absent.touch()
+    BenchBoard.take(found, worker=0, reason="b", locks=tmp_path / "locks").lock.release()
+
+
 def test_a_board_behind_a_network_is_not_flashed() -> None:
     assert not BenchBoard(REMOTE, None).can_flash  # type: ignore[arg-type] # the lock is not asked
     assert BenchBoard(UNO_1, None).can_flash  # type: ignore[arg-type]

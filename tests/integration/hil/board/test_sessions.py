@@ -43,7 +43,9 @@ def root(pytestconfig: pytest.Config) -> Path:
     return pytestconfig.rootpath
 
 
-@pytest.mark.parametrize("command", [("test",), ("flash",)])
+@pytest.mark.parametrize(
+    "command", [("test",), ("flash",), ("test", "--hil-board=serial:/dev/none"), ("flash", "--board=serial:/dev/none")]
+)
 def test_without_a_board_it_ends_at_once_and_says_how_to_attach_one(
     root: Path, tmp_path: Path, command: tuple[str, ...]
 ) -> None:
@@ -97,7 +99,9 @@ def test_a_board_is_flashed_and_checked(root: Path, tmp_path: Path, firmware: Bu
 
 
 def test_an_upload_that_fails_tells_what_the_uploader_said(root: Path, tmp_path: Path) -> None:
-    result = hil(root, tmp_path, "flash", "--board", f"serial:{tmp_path}/no-such-port")
+    no_port = tmp_path / "file"
+    no_port.touch()
+    result = hil(root, tmp_path, "flash", "--board", f"serial:{no_port}")
     assert result.returncode == 2
     assert "the firmware cannot be uploaded" in result.stderr
     assert "avrdude" in result.stderr
