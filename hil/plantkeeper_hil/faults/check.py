@@ -9,7 +9,8 @@
 
 The newest reading repeated under its key leaves the backend as it was: a *repeat*, counted, and no breach. A board
 without keys may see a POST unanswered that was taken all the same; it takes effect at most once, and after a later one
-counts as *overtaken* and no breach, since nothing was promised for it.
+counts as *overtaken* and no breach, since nothing was promised for it. Where loads follow each other on one stack,
+such a POST of an earlier load may take effect after that load was judged: *late*, counted, and no breach.
 """
 
 from __future__ import annotations
@@ -54,6 +55,8 @@ class Verdict:
         parked: acknowledged readings that are dead letters.
         unpromised: readings that took effect without a 200.
         overtaken: of these, after a later reading.
+        late: readings of earlier loads that took effect after those were judged.
+        open: readings without keys that were not acknowledged, and have not taken effect; what may still come late.
     """
 
     acknowledged: int
@@ -62,6 +65,8 @@ class Verdict:
     parked: int
     unpromised: int
     overtaken: int
+    late: int = 0
+    open: tuple[Sent, ...] = ()
     findings: tuple[Finding, ...] = field(default=())
 
     def count(self, kind: Kind) -> int:
@@ -82,7 +87,11 @@ def effects(journal: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
 
 
 def check(
-    ledger: Ledger, journal: Iterable[Mapping[str, Any]], *, parked: Collection[tuple[int, int]] = frozenset()
+    ledger: Ledger,
+    journal: Iterable[Mapping[str, Any]],
+    *,
+    parked: Collection[tuple[int, int]] = frozenset(),
+    earlier: Collection[Sent] = (),
 ) -> Verdict:
     """Judge a run.
 
@@ -90,8 +99,9 @@ def check(
         ledger: what was sent and acknowledged.
         journal: the mock backend's (docs/architecture.md section 8), in order.
         parked: device and number of readings that are dead letters.
+        earlier: what loads before this one left `open` on the same stack, from devices of their own.
     """
-    judge = _Judge(ledger)
+    judge = _Judge(ledger, earlier)
     for entry in effects(journal):
         judge.see(entry)
     promised = [sent for sent in ledger if sent.acknowledged]
@@ -107,6 +117,10 @@ def check(
         parked=sum((sent.device_id, sent.number) in parked for sent in missing),
         unpromised=unpromised,
         overtaken=judge.overtaken,
+        late=judge.late,
+        open=tuple(
+            sent for sent in ledger if sent.key is None and not sent.acknowledged and not judge.took_effect(sent)
+        ),
         findings=tuple(judge.findings),
     )
 
@@ -114,9 +128,10 @@ def check(
 class _Judge:
     """Goes through the journal once."""
 
-    def __init__(self, ledger: Ledger) -> None:
+    def __init__(self, ledger: Ledger, earlier: Collection[Sent]) -> None:
         self.findings: list[Finding] = []
-        self.repeats = self.overtaken = 0
+        self.repeats = self.overtaken = self.late = 0
+        self._open = {(sent.device_id, _values(sent.expected)): sent for sent in earlier}
         self._ledger = ledger
         self._by_values = {(sent.device_id, _values(sent.expected)): sent for sent in ledger}
         self._by_key = {(sent.device_id, sent.key): sent for sent in ledger if sent.key is not None}
@@ -136,7 +151,11 @@ class _Judge:
         key = (entry["idempotency_key"] or "").strip('"')
         where = f"journal entry {entry['n']}, key {key or None}, {body}"
         if not self._ledger.of(device_id) or body.get("id") != device_id:
-            self.find(Kind.FOREIGN, device_id, None, where)
+            open_one = self._open.pop((device_id, _values(body)), None)  # once, and no more
+            if open_one is not None and body == open_one.expected and OUR_KEY.fullmatch(key):
+                self.late += 1
+            else:
+                self.find(Kind.FOREIGN, device_id, None, where)
             return
         sent = self._by_values.get((device_id, _values(body)))
         named = self._by_key.get((device_id, key))

@@ -5,12 +5,12 @@ from __future__ import annotations
 import random
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from plantkeeper_hil.faults.check import check
-from plantkeeper_hil.faults.ledger import fleet
+from plantkeeper_hil.faults.ledger import Sent, fleet
 from plantkeeper_hil.faults.load import Load
 from plantkeeper_hil.faults.processes import ProcessWorld
 from plantkeeper_hil.faults.report import FaultResult
@@ -58,6 +58,10 @@ class BaseTrial(Generic[W]):
         note: takes the figures, as soon as there are any.
         answer_timeout_s: how long a board waits for an answer.
         first_device: number of the load's first device.
+        earlier: what trials before this one left `open` on the same stack.
+
+    Attributes:
+        open: readings that may still take effect, though nothing was promised for them; known once it is finished.
     """
 
     def __init__(
@@ -69,9 +73,11 @@ class BaseTrial(Generic[W]):
         note: Callable[[FaultResult], None],
         answer_timeout_s: float = 4.0,
         first_device: int = 1,
+        earlier: Collection[Sent] = (),
     ) -> None:
-        self.world, self.size, self._fault, self._note = world, size, fault, note
+        self.world, self.size, self._fault, self._note, self._earlier = world, size, fault, note, earlier
         seed = f"{size.seed} {fault}"
+        self.open: tuple[Sent, ...] = ()
         self.random = random.Random(seed)
         devices = fleet(size.devices, first=first_device)
         self.load = Load(lambda: world.gateways, devices, seed=seed, answer_timeout_s=answer_timeout_s)
@@ -160,7 +166,8 @@ class BaseTrial(Generic[W]):
         self.reach(1.0)
         ledger = self.load.stop()
         self.world.wait_drained(timeout_s=self.size.patience_s)
-        verdict = check(ledger, self.world.journal(), parked=self.world.parked(ledger))
+        verdict = check(ledger, self.world.journal(), parked=self.world.parked(ledger), earlier=self._earlier)
+        self.open = verdict.open
         result = FaultResult.of(
             self._fault,
             verdict,

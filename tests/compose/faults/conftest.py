@@ -8,6 +8,7 @@ from itertools import count
 import pytest
 
 from plantkeeper_hil.faults.containers import ContainerTrial, ContainerWorld
+from plantkeeper_hil.faults.ledger import Sent
 from plantkeeper_hil.faults.report import FaultResult
 from plantkeeper_hil.faults.reporter import note
 from plantkeeper_hil.faults.trial import Size
@@ -15,6 +16,7 @@ from plantkeeper_hil.stack.compose import KNOWN_SENSORS, ComposeStack
 
 FIRST_DEVICE = 101  # those below are other tests'
 _trials = count()
+_open: list[Sent] = []  # of trials that are over: one stack serves all
 
 
 @pytest.fixture
@@ -48,13 +50,22 @@ def make_trial(
 
         world = ContainerWorld(composed)
         made.append(
-            ContainerTrial(fault, world, size, note=take, answer_timeout_s=answer_timeout_s, first_device=first)
+            ContainerTrial(
+                fault,
+                world,
+                size,
+                note=take,
+                answer_timeout_s=answer_timeout_s,
+                first_device=first,
+                earlier=tuple(_open),
+            )
         )
         return made[-1]
 
     yield make
     for trial in made:
         trial.close()
+        _open.extend(trial.open)
         trial.world.close()
 
 

@@ -206,3 +206,32 @@ def test_requests_without_effect_count_for_nothing(run: tuple[Ledger, Journal]) 
     failed = [{**e, "status": 500, "effect": "none"} for e in journal]
     assert check(ledger, [*failed, *journal, *failed]).findings == ()
     assert check(ledger, failed).count(Kind.LOST) == len(journal)
+
+
+def test_what_an_earlier_load_was_not_promised_may_come_late_once() -> None:
+    """A POST that was answered 503, or not at all, while the database was cut off: it may be stored afterwards."""
+    device, other = fleet(1, first=233)[0], fleet(1, first=301)[0]
+    before, now = Ledger(), Ledger()
+    promised, taken, unanswered = (reading_of(device, number) for number in (13, 14, 15))
+    promised.acknowledged = True
+    for sent in (promised, taken, unanswered):
+        before.add(sent)
+    earlier = check(before, [entry(promised, 1), entry(taken, 2)]).open
+    assert earlier == (unanswered,)
+    ours = reading_of(other, 1)
+    ours.acknowledged = True
+    now.add(ours)
+    verdict = check(now, [entry(unanswered, 3), entry(ours, 4)], earlier=earlier)
+    assert (counts(verdict), verdict.late, verdict.delivered) == ({}, 1, 1)
+    foreign = (
+        entry(unanswered, 5),  # stored twice
+        entry(taken, 5),  # likewise, the first time under its own load
+        entry(promised, 5),
+        entry(unanswered, 5, body={**unanswered.expected, "light": 16}),
+    )
+    for late in foreign:
+        verdict = check(now, [entry(unanswered, 3), late, entry(ours, 6)], earlier=earlier)
+        assert (counts(verdict), verdict.late) == ({Kind.FOREIGN: 1}, 1)
+    altered = entry(unanswered, 3, body={**unanswered.expected, "extra": 1})
+    assert counts(check(now, [altered, entry(ours, 4)], earlier=earlier)) == {Kind.FOREIGN: 1}
+    assert counts(check(now, [entry(unanswered, 3), entry(ours, 4)])) == {Kind.FOREIGN: 1}
