@@ -36,6 +36,7 @@ class BoardProcess:
         self.events: list[str] = []
         self._process = process
         self._answers: queue.SimpleQueue[dict[str, Any] | None] = queue.SimpleQueue()
+        self._turn = threading.Lock()
         self._errors: list[str] = []
         self._readers = [
             threading.Thread(target=self._read_answers, args=(process.stdout,), daemon=True),
@@ -147,14 +148,15 @@ class BoardProcess:
         self.close()
 
     def _ask(self, command: str) -> dict[str, Any]:
-        if self._process.stdin is None or self._process.poll() is not None:
-            raise self._ended(command)
-        try:
-            self._process.stdin.write(command + "\n")
-            self._process.stdin.flush()
-        except OSError as error:
-            raise self._ended(command) from error
-        return self._answer(ANSWER_S, command)
+        with self._turn:  # each its own answer, whichever thread asks
+            if self._process.stdin is None or self._process.poll() is not None:
+                raise self._ended(command)
+            try:
+                self._process.stdin.write(command + "\n")
+                self._process.stdin.flush()
+            except OSError as error:
+                raise self._ended(command) from error
+            return self._answer(ANSWER_S, command)
 
     def _answer(self, within_s: float, command: str = "start") -> dict[str, Any]:
         deadline_s = monotonic() + within_s
