@@ -12,6 +12,7 @@ from typing import NamedTuple
 from plantkeeper_proxy.message import quote_key
 
 ERROR_SHOWN = 300
+INTERNAL_ERROR_PAUSE_S = 60.0
 NEVER_GOOD = {400, 413, 422}
 UNKNOWN_SENSOR = "Sensor does not exist"
 INVALID_VALUE = "invalid input syntax"
@@ -71,6 +72,11 @@ class Reject:
 
 
 Outcome = Delivered | Retry | Reject
+
+
+def internal_error(bug: Exception) -> Retry:
+    """The outcome where not the backend but this program failed: it must not stop the device for ever."""
+    return Retry(f"internal error: {bug!r}"[:ERROR_SHOWN], after_s=INTERNAL_ERROR_PAUSE_S)
 
 
 def judge(status: int, body: bytes, retry_after_s: float | None) -> Outcome:

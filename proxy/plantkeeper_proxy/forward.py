@@ -17,7 +17,7 @@ from typing import Protocol
 
 from plantkeeper_proxy.agenda import Agenda
 from plantkeeper_proxy.breaker import Breaker
-from plantkeeper_proxy.delivery import Delivered, Outcome, Retry
+from plantkeeper_proxy.delivery import Delivered, Outcome, Retry, internal_error
 from plantkeeper_proxy.errors import StoreError
 from plantkeeper_proxy.lane import Lane, State, consequence
 from plantkeeper_proxy.outbox import Dead, Outbox, Pause
@@ -264,9 +264,9 @@ class Forwarder:
             self._sending += 1
             try:
                 self._upstream.send(lane.readings[0], partial(self._answered, lane))
-            except Exception as error:  # a bug must not stop the device for ever
+            except Exception as bug:
                 log.exception("%s", lane.readings[0])
-                self._answered(lane, Retry(f"internal error: {error!r}", after_s=60.0, device_only=False))
+                self._answered(lane, internal_error(bug))
 
     def _answered(self, lane: Lane, outcome: Outcome) -> None:
         self._sending -= 1

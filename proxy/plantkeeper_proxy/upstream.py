@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pycurl
 
-from plantkeeper_proxy.delivery import ERROR_SHOWN, Outcome, Retry, Waiting, judge
+from plantkeeper_proxy.delivery import ERROR_SHOWN, Outcome, Retry, Waiting, internal_error, judge
 from plantkeeper_proxy.errors import SettingsError
 from plantkeeper_proxy.message import backend_body
 from plantkeeper_proxy.transfers import Transfers
@@ -21,7 +21,6 @@ from plantkeeper_proxy.transfers import Transfers
 CONNECT_TIMEOUT_S = 5.0
 IDLE_S = 4  # the backend closes idle connections after 5 s: ours are not used again then
 ANSWER_LIMIT = 1 << 20
-INTERNAL_ERROR_PAUSE_S = 60.0
 NOT_TRUSTED = {
     pycurl.E_SSL_CACERT,  # also E_PEER_FAILED_VERIFICATION: its certificate or its name
     pycurl.E_SSL_CERTPROBLEM,
@@ -139,7 +138,7 @@ class Upstream:
             outcome = self._failure(*error.args) if error is not None else self._judge(exchange)
         except Exception as bug:  # who is never told waits for ever, and the device's readings with it
             log.exception("the backend's answer")
-            outcome = Retry(f"internal error: {bug!r}"[:ERROR_SHOWN], after_s=INTERNAL_ERROR_PAUSE_S)
+            outcome = internal_error(bug)
         self._free.append(exchange)
         done(outcome)
 
