@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-import subprocess
 import sys
 from pathlib import Path
 
@@ -215,13 +214,11 @@ def system_python() -> str | None:
 
     A Python that was compiled for the occasion, as by pyenv, commonly lacks that and is a tenth slower.
     """
-    asked = (
-        "import os, sys, sysconfig; "
-        "sys.exit(sys.version_info < (3, 11) or not os.path.exists(sysconfig.get_path('include') + '/Python.h'))"
-    )
-    for python in ("/usr/local/bin/python3", "/usr/bin/python3"):
-        if Path(python).exists() and subprocess.run([python, "-c", asked], check=False).returncode == 0:
-            return python
+    for prefix in (Path("/usr/local"), Path("/usr")):
+        python = prefix / "bin/python3"
+        version = re.fullmatch(r"python3\.(\d+)", python.resolve().name)
+        if version and int(version[1]) >= 11 and (prefix / "include" / version[0] / "Python.h").is_file():
+            return str(python)
     return None
 
 
