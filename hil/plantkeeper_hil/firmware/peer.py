@@ -7,14 +7,14 @@ from itertools import groupby
 from pathlib import Path
 
 from plantkeeper_hil.errors import HilError
-from plantkeeper_hil.firmware.footprint import PAINT, RAM_END
+from plantkeeper_hil.firmware.footprint import PAINT, PERIOD_S, RAM_END
 from plantkeeper_hil.firmware.rigs import EthernetRig
 from plantkeeper_hil.firmware.size import sections_of, size_of
 from plantkeeper_hil.project import Project
 from plantkeeper_sim.avr import load_elf
 
 FOLDER = Path("peers", "sketch")
-PERIOD_S, START_S = 300, 4
+START_S = 4
 
 
 @dataclass(frozen=True)

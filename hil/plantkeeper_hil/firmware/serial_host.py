@@ -10,6 +10,7 @@ from collections.abc import Callable
 from enum import Enum
 
 from plantkeeper_hil.board.frames import BEGIN, END, MAX_PAYLOAD, Frame, FrameSplitter, encode
+from plantkeeper_hil.traffic.http import messages
 from plantkeeper_sim.avr import Mcu
 
 IDLE_POLL_S, BUSY_POLL_S = 0.010, 0.001  # how often it looks at the line
@@ -82,7 +83,7 @@ class SerialHost:
         elif frame.kind == "D":
             self._send("A", frame.sequence)
             self._request += frame.payload
-            if _is_whole(self._request):
+            if messages(self._request)[0].whole:
                 self.requests.append(self._request)
                 self._request = b""
                 size = 1 if self._fault is HostFault.TRICKLE else MAX_PAYLOAD
@@ -98,9 +99,3 @@ class SerialHost:
             self._send("D", self._sequence % 256, self._pieces.pop(0))
         else:
             self._send("C", self._sequence % 256)
-
-
-def _is_whole(request: bytes) -> bool:
-    head, separator, body = request.partition(b"\r\n\r\n")
-    length = head.lower().partition(b"content-length:")[2].split(b"\r")[0].strip()
-    return bool(separator) and length.isdigit() and len(body) >= int(length)

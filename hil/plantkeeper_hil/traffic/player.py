@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import socket
-import struct
 import time
 from itertools import zip_longest
 
 from plantkeeper_hil.traffic.connection import Connection, Kind, Source
 from plantkeeper_hil.traffic.http import messages
 from plantkeeper_hil.traffic.nature import answer_lines
+from plantkeeper_hil.traffic.pair import RESET_ON_CLOSE
 
 PATIENCE_S = 10.0
 CHUNK_BYTES = 65_536
-RESET_ON_CLOSE = struct.pack("ii", 1, 0)
 
 
 def play(connection: Connection, to: tuple[str, int], *, patience_s: float = PATIENCE_S) -> bytes:
@@ -40,7 +39,7 @@ def play(connection: Connection, to: tuple[str, int], *, patience_s: float = PAT
             if passage.source is Source.GATEWAY:
                 answered += passage.data
                 continue
-            _read(gateway, answer, until=len(_whole(answered)), deadline_s=deadline_s)
+            _read(gateway, answer, until=_count_whole(answered), deadline_s=deadline_s)
             if passage.kind is Kind.DATA:
                 gateway.sendall(passage.data)
             elif passage.kind is Kind.END:
@@ -48,7 +47,7 @@ def play(connection: Connection, to: tuple[str, int], *, patience_s: float = PAT
             else:
                 gateway.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET_ON_CLOSE)
                 return bytes(answer)
-        everything = len(_whole(answered)) if connection.ended_by is Source.BOARD else None
+        everything = _count_whole(answered) if connection.ended_by is Source.BOARD else None
         _read(gateway, answer, until=everything, deadline_s=deadline_s)
     return bytes(answer)
 
@@ -80,13 +79,13 @@ def name_of(connection: Connection) -> str:
     return requests[0].start if key is None else f"{requests[0].start}, key {key}"
 
 
-def _whole(answered: bytes) -> list[object]:
-    return [message for message in messages(answered) if message.whole]
+def _count_whole(answered: bytes) -> int:
+    return sum(message.whole for message in messages(answered))
 
 
 def _read(gateway: socket.socket, answer: bytearray, *, until: int | None, deadline_s: float) -> None:
     """Read until so many messages are whole; None: until the gateway closes. Gives up at the deadline."""
-    while until is None or len(_whole(bytes(answer))) < until:
+    while until is None or _count_whole(bytes(answer)) < until:
         left_s = deadline_s - time.monotonic()
         if left_s <= 0:
             return
