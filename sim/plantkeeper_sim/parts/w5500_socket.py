@@ -12,8 +12,8 @@ from random import Random
 from typing import Protocol
 
 from plantkeeper_sim.errors import PartError
-from plantkeeper_sim.lan import Lan
 from plantkeeper_sim.net import Connection, Network
+from plantkeeper_sim.parts.w5500_udp import Chip as UdpChip
 from plantkeeper_sim.parts.w5500_udp import UdpPort
 from plantkeeper_sim.wires import Cancellable, Clock
 
@@ -37,10 +37,9 @@ BUFFER_SIZES_KB = (0, 1, 2, 4, 8, 16)
 RTR_MAX = 0xFFFF
 
 
-class Chip(Protocol):
-    """What a socket needs of its chip."""
+class Chip(UdpChip, Protocol):
+    """What a socket needs of its chip, in either mode."""
 
-    link_up: bool
     network: Network
 
     @property
@@ -58,17 +57,6 @@ class Chip(Protocol):
     @property
     def retry_count(self) -> int:
         """RCR."""
-
-    @property
-    def lan(self) -> Lan:
-        """The network that it hangs on."""
-
-    @property
-    def own_address(self) -> IPv4Address:
-        """SIPR."""
-
-    def is_local(self, address: IPv4Address) -> bool:
-        """On the same subnet."""
 
 
 def arp_timeout_s(retry_time_s: float, retry_count: int) -> float:

@@ -9,6 +9,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from w5500_spi import SpiHost
 
 from plantkeeper_sim.errors import PartError
 from plantkeeper_sim.net import Fault, Network
@@ -22,44 +23,15 @@ CLOSED, INIT, SYNSENT, ESTABLISHED, FIN_WAIT, CLOSE_WAIT = 0x00, 0x13, 0x15, 0x1
 SEND_OK, TIMEOUT, RECEIVED, DISCONNECTED, CONNECTED = 0x10, 0x08, 0x04, 0x02, 0x01
 
 
-class Driver:
-    """The host's side of the SPI bus, written from the data sheet and independent of the firmware's driver."""
+class Driver(SpiHost):
+    """The host's side of the SPI bus, with a network behind the chip."""
 
     def __init__(self, clock: ManualClock, wire: LooseWire, *, seed: int = 1) -> None:
-        self.clock, self._wire = clock, wire
-        wire.program(True)
+        self.clock = clock
         self.network = Network(clock, patience_s=2)
-        self.chip = W5500(clock, wire, self.network, random=Random(seed))
+        super().__init__(W5500(clock, wire, self.network, random=Random(seed)), wire, REGISTERS)
         self.write(COMMON, 0x0001, bytes([192, 0, 2, 1, 255, 255, 255, 0]))
         self.write(COMMON, 0x000F, bytes([192, 0, 2, 20]))
-
-    def frame(self, block: int, address: int, data: bytes, *, write: bool) -> bytes:
-        self._wire.program(False)
-        for byte in (address >> 8, address & 0xFF, block << 3 | write << 2):
-            self.chip.transfer(byte)
-        answer = bytes(self.chip.transfer(byte) for byte in data)
-        self._wire.program(True)
-        return answer
-
-    def write(self, block: int, address: int, data: bytes) -> None:
-        self.frame(block, address, data, write=True)
-
-    def read(self, block: int, address: int, length: int = 1) -> bytes:
-        return self.frame(block, address, bytes(length), write=False)
-
-    def word(self, address: int) -> int:
-        return int.from_bytes(self.read(REGISTERS, address, 2), "big")
-
-    def command(self, value: int) -> None:
-        self.write(REGISTERS, 0x01, bytes([value]))
-
-    @property
-    def state(self) -> int:
-        return self.read(REGISTERS, 0x03)[0]
-
-    @property
-    def interrupts(self) -> int:
-        return self.read(REGISTERS, 0x02)[0]
 
     def open(self) -> None:
         self.write(REGISTERS, 0x00, b"\x01")

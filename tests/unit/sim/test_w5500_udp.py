@@ -10,6 +10,7 @@ from random import Random
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from w5500_spi import SpiHost
 
 from plantkeeper_sim.errors import PartError
 from plantkeeper_sim.lan import BROADCAST, Datagram, Lan
@@ -36,40 +37,19 @@ class Listener:
         self.heard.append(datagram)
 
 
-class Driver:
-    """The host's side of the SPI bus, by the data sheet."""
+class Driver(SpiHost):
+    """The host's side of the SPI bus, with a peer on the network."""
 
     def __init__(self, clock: ManualClock, wire: LooseWire, *, seed: int = 1) -> None:
-        self.clock, self._wire = clock, wire
-        wire.program(True)
+        self.clock = clock
         network = Network(clock)
         self.lan: Lan = network.lan
         self.peer = Listener()
         self.lan.attach(self.peer)
-        self.chip = W5500(clock, wire, network, random=Random(seed))
+        super().__init__(W5500(clock, wire, network, random=Random(seed)), wire, REGISTERS)
         self.write(COMMON, 0x0005, bytes([255, 255, 255, 0]))
         self.write(COMMON, 0x000F, OWN.packed)
         self.write(COMMON, 0x0019, b"\x03\xe8\x03")  # 100 ms, 3 retries
-
-    def frame(self, block: int, address: int, data: bytes, *, write: bool) -> bytes:
-        self._wire.program(False)
-        for byte in (address >> 8, address & 0xFF, block << 3 | write << 2):
-            self.chip.transfer(byte)
-        answer = bytes(self.chip.transfer(byte) for byte in data)
-        self._wire.program(True)
-        return answer
-
-    def write(self, block: int, address: int, data: bytes) -> None:
-        self.frame(block, address, data, write=True)
-
-    def read(self, address: int, length: int = 1, *, block: int = REGISTERS) -> bytes:
-        return self.frame(block, address, bytes(length), write=False)
-
-    def word(self, address: int) -> int:
-        return int.from_bytes(self.read(address, 2), "big")
-
-    def command(self, value: int) -> None:
-        self.write(REGISTERS, 0x01, bytes([value]))
 
     def open(self, port: int = 68) -> None:
         self.write(REGISTERS, 0x00, b"\x02")
@@ -86,7 +66,7 @@ class Driver:
     def receive(self) -> bytes:
         """All that waits."""
         length, at = self.word(0x26), self.word(0x28)
-        data = self.read(at, length, block=RX)
+        data = self.read(RX, at, length)
         self.write(REGISTERS, 0x28, (at + length & 0xFFFF).to_bytes(2, "big"))
         self.command(RECV)
         return data
@@ -94,14 +74,6 @@ class Driver:
     def arrive(self, data: bytes, to: IPv4Address = OWN, port: int = 68) -> None:
         self.lan.answer(Datagram(PEER, 67, to, port, data))
         self.clock.advance(0.01)
-
-    @property
-    def state(self) -> int:
-        return self.read(0x03)[0]
-
-    @property
-    def interrupts(self) -> int:
-        return self.read(0x02)[0]
 
 
 @pytest.fixture
