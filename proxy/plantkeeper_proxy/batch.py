@@ -11,8 +11,8 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Iterable, Sequence
-from typing import Any
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 
 from plantkeeper_proxy.errors import OverloadedError, StoreError
 from plantkeeper_proxy.ingest import Outcome, Submission
@@ -22,6 +22,7 @@ WAITING_LIMIT = 5_000
 PATIENCE_S = 5.0
 SPACING_S = 0.002
 SWEEP_EVERY_S = 0.25
+ENDED = "the gateway ended; nobody knows whether it is stored"
 Result = Outcome | StoreError
 Done = Callable[[Result], None]
 log = logging.getLogger(__name__)
@@ -60,7 +61,7 @@ class Batcher:
 
     def __init__(
         self,
-        store_batch: Callable[[Sequence[Submission]], Coroutine[Any, Any, Sequence[Result]]],
+        store_batch: Callable[[Sequence[Submission]], Awaitable[Sequence[Result]]],
         *,
         batch_limit: int = BATCH_LIMIT,
         waiting_limit: int = WAITING_LIMIT,
@@ -72,9 +73,10 @@ class Batcher:
         self._spacing_s, self._begun_s, self._shared = spacing_s, float("-inf"), False
         self._waiting: deque[_Entry] = deque()
         self._sent: Sequence[_Entry] = ()
-        self._committing: asyncio.Task[None] | None = None
+        self._next: asyncio.Handle | None = None  # begins the next batch
         self._loop = asyncio.get_running_loop()
         self._sweeper: asyncio.TimerHandle | None = None
+        self._idle: asyncio.Future[None] | None = None  # somebody waits for nothing to be left
 
     def submit(self, submission: Submission, done: Done) -> None:
         """Have a reading committed; `done(outcome)` is called in the event loop once that is decided.
@@ -85,58 +87,72 @@ class Batcher:
         if len(self._waiting) >= self._waiting_limit:
             raise OverloadedError(f"{len(self._waiting)} readings wait to be stored")
         self._waiting.append(_Entry(submission, done, self._loop.time() + self._patience_s))
-        if self._committing is None:
-            self._committing = self._loop.create_task(self._commit())
+        if self._next is None and not self._sent:
+            pause_s = self._pause_s()
+            later = self._loop.call_later(pause_s, self._begin) if pause_s > 0 else self._loop.call_soon(self._begin)
+            self._next = later  # what has come by then shares the batch
         if self._sweeper is None:
             self._sweeper = self._loop.call_later(SWEEP_EVERY_S, self._sweep)
 
     async def close(self) -> None:
         """Commit what waits."""
-        if self._committing is not None:
-            await self._committing
-        if self._sweeper is not None:
-            self._sweeper.cancel()
-
-    async def _commit(self) -> None:
-        """Commit batch after batch, until nothing waits."""
-        answers: Iterable[tuple[_Entry, Result]] = ()
         try:
-            while self._waiting:
-                pause_s = self._begun_s + self._spacing_s - self._loop.time()
-                if pause_s > 0 and self._shared and len(self._waiting) < self._batch_limit:
-                    self._sent = ()
-                    _tell(answers)
-                    answers = ()
-                    await asyncio.sleep(pause_s)
-                self._begun_s = self._loop.time()
-                self._shared = len(self._waiting) > 1
-                self._sent = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_limit))]
-                committed = self._loop.create_task(self._store_batch([entry.submission for entry in self._sent]))
-                await asyncio.sleep(0)  # PostgreSQL works while the last batch's answers are written
-                _tell(answers)
-                answers = ()
-                answers = zip(self._sent, await self._outcomes(committed), strict=True)
+            while self._sent or self._waiting:
+                self._idle = self._loop.create_future()
+                await self._idle
         except BaseException:  # cancelled: the gateway ends
             owed = (*self._sent, *self._waiting)
-            self._sent, self._committing = (), None
+            self._sent = ()
             self._waiting.clear()
-            _tell((entry, StoreError("the gateway ended; nobody knows whether it is stored")) for entry in owed)
+            for entry in owed:
+                entry.tell(StoreError(ENDED))
             raise
-        self._sent, self._committing = (), None
-        _tell(answers)  # a sender may submit its next reading at that
+        finally:
+            if self._sweeper is not None:
+                self._sweeper.cancel()
+                self._sweeper = None
 
-    async def _outcomes(self, committed: asyncio.Task[Sequence[Result]]) -> Sequence[Result]:
-        """What became of the readings that were sent; a bug in the store leaves nobody without an answer."""
-        count = len(self._sent)
+    def _pause_s(self) -> float:
+        """How long the next batch has to keep its distance."""
+        if not self._shared or len(self._waiting) >= self._batch_limit:
+            return 0.0
+        return self._begun_s + self._spacing_s - self._loop.time()
+
+    def _begin(self) -> None:
+        """Have the next batch committed."""
+        self._next = None
+        if not self._waiting:  # they were told that it takes too long
+            self._rest()
+            return
+        self._begun_s = self._loop.time()
+        self._shared = len(self._waiting) > 1
+        sent = self._sent = [self._waiting.popleft() for _ in range(min(len(self._waiting), self._batch_limit))]
+        stored: asyncio.Future[Sequence[Result]]
         try:
-            outcomes = await committed
-        except Exception as error:  # whatever it is
-            log.exception("storing a batch")
-            return [StoreError(f"internal error: {error!r}")] * count
-        if len(outcomes) != count:
-            log.error("the store said %d outcomes for %d readings", len(outcomes), count)
-            return [StoreError(f"internal error: {len(outcomes)} outcomes for {count} readings")] * count
-        return outcomes
+            stored = asyncio.ensure_future(self._store_batch([entry.submission for entry in sent]))
+        except Exception as bug:
+            stored = self._loop.create_future()
+            stored.set_exception(bug)
+        stored.add_done_callback(partial(self._stored, sent))
+
+    def _stored(self, sent: Sequence[_Entry], stored: asyncio.Future[Sequence[Result]]) -> None:
+        """Go on with the next batch, and answer this one: PostgreSQL works while answers are written."""
+        outcomes = _outcomes(stored, len(sent))
+        self._sent = ()
+        if self._waiting:
+            pause_s = self._pause_s()
+            if pause_s > 0:
+                self._next = self._loop.call_later(pause_s, self._begin)
+            else:
+                self._begin()
+        for entry, outcome in zip(sent, outcomes, strict=True):
+            entry.tell(outcome)  # a sender may submit its next reading at that
+        self._rest()
+
+    def _rest(self) -> None:
+        """Let whoever waits for the end know, if it has come."""
+        if self._idle is not None and not self._sent and not self._waiting and not self._idle.done():
+            self._idle.set_result(None)
 
     def _sweep(self) -> None:
         """Tell those that have waited too long."""
@@ -148,11 +164,18 @@ class Batcher:
                 break
             said = f"PostgreSQL did not answer within {self._patience_s:g} s; nobody knows whether it is stored"
             entry.tell(StoreError(said))
-        self._sweeper = None
-        if self._committing is not None:
-            self._sweeper = self._loop.call_later(SWEEP_EVERY_S, self._sweep)
+        self._sweeper = self._loop.call_later(SWEEP_EVERY_S, self._sweep) if self._sent or self._waiting else None
 
 
-def _tell(answers: Iterable[tuple[_Entry, Result]]) -> None:
-    for entry, outcome in answers:
-        entry.tell(outcome)
+def _outcomes(stored: asyncio.Future[Sequence[Result]], count: int) -> Sequence[Result]:
+    """What became of a batch; a bug in the store leaves nobody without an answer."""
+    if stored.cancelled():
+        return [StoreError(ENDED)] * count
+    if (bug := stored.exception()) is not None:
+        log.error("storing a batch", exc_info=bug)
+        return [StoreError(f"internal error: {bug!r}")] * count
+    outcomes = stored.result()
+    if len(outcomes) != count:
+        log.error("the store said %d outcomes for %d readings", len(outcomes), count)
+        return [StoreError(f"internal error: {len(outcomes)} outcomes for {count} readings")] * count
+    return outcomes

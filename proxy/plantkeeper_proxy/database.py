@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections import deque
 from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -22,6 +24,7 @@ from plantkeeper_proxy.errors import StoreError
 CONNECT_TIMEOUT_S = 3.0
 ARGUMENT = re.compile(r"%\((\w+)\)s(::\w+(?:\[\])?)?")
 Row = tuple[Any, ...]
+Done = Callable[[list[Row] | StoreError], None]
 
 
 def server_options(wait_s: float) -> str:
@@ -64,6 +67,17 @@ def prepare(query: str, name: str) -> tuple[str, str]:
     return f"PREPARE {name} AS {prepared}", "; ".join([*before, f"EXECUTE {name} ({arguments})"])
 
 
+class _Statement:
+    """A statement, or several as one transaction, that somebody waits for."""
+
+    __slots__ = ("arguments", "done", "due_s", "execution", "query", "timer")
+
+    def __init__(self, query: str, arguments: Mapping[str, Any] | None, done: Done, due_s: float) -> None:
+        self.query, self.arguments, self.done, self.due_s = query, arguments, done, due_s
+        self.timer: asyncio.TimerHandle | None = None
+        self.execution: tuple[str, Mapping[str, Any]] | None = None  # follows the preparation that runs
+
+
 class Database:
     """One connection; statements commit by themselves, and run one after the other. Made by `connect`.
 
@@ -85,11 +99,13 @@ class Database:
         self._connection, self._wait_s = connection, wait_s
         self._notified, self._lost = notified, lost
         self._loop = asyncio.get_running_loop()
-        self._ready: asyncio.Future[None] | None = None
-        self._turn = asyncio.Lock()
         self._executions: dict[str, str] = {}
+        self._statement: _Statement | None = None  # that runs
+        self._waiting: deque[_Statement] = deque()
+        self._cursor: extensions.cursor | None = None
+        self._writing = False
         self._fd = connection.fileno()
-        self._loop.add_reader(self._fd, self._readable)
+        self._loop.add_reader(self._fd, self._ready)
 
     @property
     def is_open(self) -> bool:
@@ -97,39 +113,39 @@ class Database:
         return not self._connection.closed
 
     async def run(self, query: str, arguments: Mapping[str, Any] | None = None) -> list[Row]:
-        """Run a statement, or several as one transaction; returns the rows of the last.
-
-        One with arguments is prepared, once a connection: planning `store` costs PostgreSQL more than running it. Lists
-        are passed as array literals, so each needs a cast in the query.
+        """Run a statement, or several as one transaction, when its turn comes; returns the rows of the last.
 
         Raises:
             StoreError: it failed, `__cause__` says how; or there was no answer in time, and nobody knows.
         """
-        async with self._turn:
-            try:
-                async with asyncio.timeout(self._wait_s):
-                    if arguments:
-                        query = await self._prepared(query)
-                        arguments = {
-                            name: arrays.literal(value) if isinstance(value, list) else value
-                            for name, value in arguments.items()
-                        }
-                    rows = await self._execute(query, arguments)
-            except psycopg2.Error as error:
-                if (
-                    self._connection.closed
-                    or self._connection.info.transaction_status > extensions.TRANSACTION_STATUS_ACTIVE
-                ):
-                    self.close()
-                raise StoreError(f"PostgreSQL failed: {reason(error)}") from error
-            except TimeoutError as error:
-                self.close()
-                raise StoreError(f"PostgreSQL did not answer within {self._wait_s:g} s") from error
-            except BaseException:
-                self.close()
-                raise
-            self._tell()
-            return rows
+        ended = self._loop.create_future()
+        self.start(query, arguments, partial(_settle, ended))
+        try:
+            result: list[Row] | StoreError = await ended
+        except BaseException:
+            self.close()
+            raise
+        if isinstance(result, StoreError):
+            raise result
+        return result
+
+    def start(
+        self, query: str, arguments: Mapping[str, Any] | None, done: Done, *, due_s: float = float("inf")
+    ) -> None:
+        """The same by a callback, for what runs for every reading: no task, and one timer.
+
+        A statement with arguments is prepared, once a connection: planning `store` costs PostgreSQL more than running
+        it. Lists are passed as array literals, so each needs a cast in the query.
+
+        Args:
+            done: is told the rows of the last statement, or why there are none; never within this call.
+            due_s: wait until then at most, by the loop's clock.
+        """
+        statement = _Statement(query, arguments, done, due_s)
+        if self._statement is None:
+            self._begin(statement)
+        else:
+            self._waiting.append(statement)
 
     @contextmanager
     def deaf(self) -> Generator[None]:
@@ -140,63 +156,135 @@ class Database:
             yield
         finally:
             if self._fd >= 0:
-                self._loop.add_reader(self._fd, self._readable)
+                self._loop.add_reader(self._fd, self._ready)
 
     def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; what runs fails."""
+        self._drop()
+        if self._statement is not None:
+            self._loop.call_soon(self._end, self._statement, StoreError("the connection to PostgreSQL was closed"))
+
+    def _drop(self) -> None:
         if self._fd >= 0:
             self._loop.remove_reader(self._fd)
             self._loop.remove_writer(self._fd)
             self._fd = -1
             self._connection.close()
 
-    async def _prepared(self, query: str) -> str:
-        """What runs a query that is prepared."""
+    def _begin(self, statement: _Statement) -> None:
+        self._statement = statement
+        statement.timer = self._loop.call_at(
+            min(self._loop.time() + self._wait_s, statement.due_s), self._give_up, statement
+        )
+        try:
+            query, arguments = statement.query, statement.arguments
+            if arguments:
+                query, arguments = self._prepared(statement, query, arguments)
+            if self._send(query, arguments) == extensions.POLL_OK:
+                self._loop.call_soon(self._ready)
+        except psycopg2.Error as error:
+            self._loop.call_soon(self._end, statement, self._failure(error))
+        except Exception as bug:  # such as a text that cannot be encoded
+            self._drop()
+            failure = StoreError(f"internal error: {bug!r}")
+            failure.__cause__ = bug
+            self._loop.call_soon(self._end, statement, failure)
+
+    def _prepared(
+        self, statement: _Statement, query: str, arguments: Mapping[str, Any]
+    ) -> tuple[str, Mapping[str, Any] | None]:
+        """What is to be sent first: the statement's execution, or its preparation, which its execution follows."""
+        arguments = {
+            name: arrays.literal(value) if isinstance(value, list) else value for name, value in arguments.items()
+        }
         execution = self._executions.get(query)
         if execution is None:
             preparation, execution = prepare(query, f"query{len(self._executions)}")
             if preparation:
-                await self._execute(preparation, None)
-            self._executions[query] = execution
-        return execution
+                statement.execution = execution, arguments
+                return preparation, None
+        return execution, arguments
 
-    async def _execute(self, query: str, arguments: Mapping[str, Any] | None) -> list[Row]:
-        cursor = self._connection.cursor()
-        cursor.execute(query, arguments)
-        await self._finished()
-        return cursor.fetchall() if cursor.description is not None else []
+    def _send(self, query: str, arguments: Mapping[str, Any] | None) -> int:
+        self._cursor = self._connection.cursor()
+        self._cursor.execute(query, arguments)
+        return self._poll()
 
-    async def _finished(self) -> None:
-        while (state := self._connection.poll()) != extensions.POLL_OK:
-            self._ready = self._loop.create_future()
-            if state == extensions.POLL_WRITE:
-                self._loop.add_writer(self._fd, self._readable)
-            try:
-                await self._ready
-            finally:
-                self._ready = None
-                if state == extensions.POLL_WRITE and self._fd >= 0:
-                    self._loop.remove_writer(self._fd)
+    def _poll(self) -> int:
+        """Let libpq do what it can, and wait for what it needs."""
+        state = self._connection.poll()
+        if (state == extensions.POLL_WRITE) is not self._writing:
+            self._writing = not self._writing
+            if self._writing:
+                self._loop.add_writer(self._fd, self._ready)
+            else:
+                self._loop.remove_writer(self._fd)
+        return state
 
-    def _readable(self) -> None:
-        if self._ready is not None:
-            if not self._ready.done():
-                self._ready.set_result(None)
-            return
-        if self._turn.locked():  # a statement is about to look by itself
+    def _ready(self) -> None:
+        """The connection may be read, or written to where that is waited for."""
+        if self._statement is not None:
+            self._go_on(self._statement)
             return
         try:
             self._connection.poll()
         except psycopg2.Error:
-            self.close()
+            self._drop()
             self._lost()
         else:
             self._tell()
+
+    def _go_on(self, statement: _Statement) -> None:
+        """Go on with the statement that runs, as far as the connection lets us."""
+        try:
+            state = self._poll()
+            while state == extensions.POLL_OK and statement.execution is not None:
+                execution, arguments = statement.execution
+                self._executions[statement.query], statement.execution = execution, None
+                state = self._send(execution, arguments)
+            if state != extensions.POLL_OK:
+                return
+            cursor = self._cursor
+            rows = cursor.fetchall() if cursor is not None and cursor.description is not None else []
+        except psycopg2.Error as error:
+            self._end(statement, self._failure(error))
+            return
+        try:
+            self._tell()
+        finally:
+            self._end(statement, rows)
+
+    def _failure(self, error: psycopg2.Error) -> StoreError:
+        """What to say of it; a connection that is not as it was before the statement is of no more use."""
+        if self._connection.closed or self._connection.info.transaction_status > extensions.TRANSACTION_STATUS_ACTIVE:
+            self._drop()
+        failure = StoreError(f"PostgreSQL failed: {reason(error)}")
+        failure.__cause__ = error
+        return failure
+
+    def _give_up(self, statement: _Statement) -> None:
+        self._drop()
+        self._end(statement, StoreError(f"PostgreSQL did not answer within {self._wait_s:g} s"))
+
+    def _end(self, statement: _Statement, result: list[Row] | StoreError) -> None:
+        if statement is not self._statement:
+            return  # it ended before
+        self._statement = self._cursor = None
+        if statement.timer is not None:
+            statement.timer.cancel()
+        if self._waiting:
+            self._begin(self._waiting.popleft())
+        statement.done(result)
 
     def _tell(self) -> None:
         notifies = self._connection.notifies
         while notifies:
             self._notified(notifies.pop(0).payload)
+
+
+def _settle(ended: asyncio.Future[list[Row] | StoreError], result: list[Row] | StoreError) -> None:
+    if not ended.done():
+        ended.set_result(result)
 
 
 async def connect(

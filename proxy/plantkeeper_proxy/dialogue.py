@@ -6,6 +6,7 @@ from collections.abc import Callable, Generator, Mapping
 from typing import Any, TypeVar
 
 from plantkeeper_proxy.database import Database, Row
+from plantkeeper_proxy.errors import StoreError
 from plantkeeper_proxy.queries import queries
 
 T = TypeVar("T")
@@ -13,20 +14,28 @@ Step = tuple[str, Mapping[str, Any]]
 Dialogue = Generator[Step, list[Row], T]
 
 
-async def converse(database: Database, dialogue: Dialogue[T]) -> T:
+def converse(database: Database, dialogue: Dialogue[T], done: Callable[[T | Exception], None], *, due_s: float) -> None:
     """Hold a dialogue within an event loop; each step is a transaction.
 
-    Raises:
-        StoreError: PostgreSQL failed.
+    Args:
+        done: is told what came of it, a StoreError where PostgreSQL failed; from within this call where nothing had to
+            be asked or nothing could be.
+        due_s: until then, by the loop's clock.
     """
-    try:
-        name, arguments = next(dialogue)
-        while True:
-            rows = await database.run(queries()[name], arguments)
-            name, arguments = dialogue.send(rows)
-    except StopIteration as end:
-        value: T = end.value
-        return value
+
+    def go_on(rows: list[Row] | StoreError | None) -> None:
+        if isinstance(rows, StoreError):
+            done(rows)
+            return
+        try:
+            name, arguments = next(dialogue) if rows is None else dialogue.send(rows)
+            database.start(queries()[name], arguments, go_on, due_s=due_s)
+        except StopIteration as end:
+            done(end.value)
+        except Exception as error:
+            done(error)
+
+    go_on(None)
 
 
 def converse_blocking(run: Callable[[str, Mapping[str, Any]], list[Row]], dialogue: Dialogue[T]) -> T:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 from plantkeeper_proxy.counts import Counts
 from plantkeeper_proxy.ingest import Answer, Stored
@@ -81,11 +81,11 @@ class Observer:
         )
 
     def counting(
-        self, store_batch: Callable[[Sequence[T]], Coroutine[Any, Any, Sequence[R]]]
-    ) -> Callable[[Sequence[T]], Coroutine[Any, Any, Sequence[R]]]:
+        self, store_batch: Callable[[Sequence[T]], Awaitable[Sequence[R]]]
+    ) -> Callable[[Sequence[T]], Awaitable[Sequence[R]]]:
         """A store's function that counts the sizes of batches as well."""
 
-        def counted(submissions: Sequence[T]) -> Coroutine[Any, Any, Sequence[R]]:
+        def counted(submissions: Sequence[T]) -> Awaitable[Sequence[R]]:
             self.counts.batch(len(submissions))
             return store_batch(submissions)
 

@@ -33,6 +33,7 @@ WAIT_S = 5.0
 STATEMENT_SHARE = 0.75
 NAME = "plantkeeper-gateway"
 JUDGED_AT_MOST = 5  # times, while an operator changes keys
+Batch = asyncio.Future[Sequence[Outcome | StoreError]]
 
 
 def storing(submissions: Sequence[Submission], ring: KeyRing) -> Dialogue[list[Outcome]]:
@@ -110,39 +111,65 @@ class BatchStore:
         self._dsn, self._ring, self._wait_s = dsn, ring, wait_s
         self._database: Database | None = None
 
-    async def store_batch(self, submissions: Sequence[Submission]) -> Sequence[Outcome | StoreError]:
+    def store_batch(self, submissions: Sequence[Submission]) -> Batch:
         """Commit readings within 5 s; says for each what became of it, and raises nothing.
 
         A reading that PostgreSQL refuses by itself spoils no other: the batch is then stored one by one. Nothing else
         is tried twice: where a connection breaks, nobody knows whether the batch was committed.
         """
-        due_s = asyncio.get_running_loop().time() + self._wait_s
-        outcomes = await self._try(submissions, due_s)
-        error = outcomes[0]
-        if len(submissions) == 1 or not (isinstance(error, StoreError) and is_about_a_reading(error)):
-            return outcomes
-        return [outcome for submission in submissions for outcome in await self._try([submission], due_s)]
+        return self._store(submissions, asyncio.get_running_loop().time() + self._wait_s)
 
-    async def _try(self, submissions: Sequence[Submission], due_s: float) -> Sequence[Outcome | StoreError]:
-        """Commit all of them, or say of all why not."""
+    def _store(self, submissions: Sequence[Submission], due_s: float) -> Batch:
+        """By callbacks where there is a connection: a task and its timeouts would cost a lone reading a fifth more."""
+        if self._database is None or not self._database.is_open:
+            return asyncio.get_running_loop().create_task(self._connect_and_store(submissions, due_s))
+        stored: Batch = asyncio.get_running_loop().create_future()
+
+        def done(result: list[Outcome] | Exception) -> None:
+            if isinstance(result, StoreError):
+                self._failed(submissions, result, stored, due_s)
+            elif isinstance(result, Exception):
+                stored.set_exception(result)
+            else:
+                stored.set_result(result)
+
+        converse(self._database, storing(submissions, self._ring), done, due_s=due_s)
+        return stored
+
+    def _failed(self, submissions: Sequence[Submission], error: StoreError, stored: Batch, due_s: float) -> None:
+        if len(submissions) > 1 and is_about_a_reading(error):
+            one_by_one = asyncio.get_running_loop().create_task(self._store_one_by_one(submissions, due_s))
+            one_by_one.add_done_callback(lambda done: stored.set_result(done.result()))
+            return
+        if isinstance(error.__cause__, psycopg2.errors.ReadOnlySqlTransaction):
+            self.close()  # a primary that became a standby: the next connection may find the new one
+        stored.set_result([error] * len(submissions))
+
+    async def _store_one_by_one(self, submissions: Sequence[Submission], due_s: float) -> list[Outcome | StoreError]:
+        return [outcome for submission in submissions for outcome in await self._store([submission], due_s)]
+
+    async def _connect_and_store(
+        self, submissions: Sequence[Submission], due_s: float
+    ) -> Sequence[Outcome | StoreError]:
         try:
             async with asyncio.timeout_at(due_s):
-                return await self._store(submissions, due_s)
+                await self._connect(due_s)
         except TimeoutError:
-            error = StoreError(f"PostgreSQL did not answer within {self._wait_s:g} s")
-        except StoreError as failure:
-            error = failure
-            if isinstance(error.__cause__, psycopg2.errors.ReadOnlySqlTransaction):
-                self.close()  # a primary that became a standby: the next connection may find the new one
-        return [error] * len(submissions)
+            return [StoreError(f"PostgreSQL did not answer within {self._wait_s:g} s")] * len(submissions)
+        except StoreError as error:
+            return [error] * len(submissions)
+        return await self._store(submissions, due_s)
 
-    async def _store(self, submissions: Sequence[Submission], due_s: float) -> list[Outcome]:
-        if self._database is None or not self._database.is_open:
-            self._database = await connect(self._dsn, name=NAME, wait_s=self._wait_s * STATEMENT_SHARE)
-            await self._database.run(queries()["make_durable"])
+    async def _connect(self, due_s: float) -> None:
+        database = await connect(self._dsn, name=NAME, wait_s=self._wait_s * STATEMENT_SHARE)
+        try:
+            await database.run(queries()["make_durable"])
             if asyncio.get_running_loop().time() > due_s - self._wait_s * STATEMENT_SHARE:
                 raise StoreError("PostgreSQL took too long to connect; nothing was sent to it")
-        return await converse(self._database, storing(submissions, self._ring))
+        except BaseException:
+            database.close()
+            raise
+        self._database = database
 
     def close(self) -> None:
         """Close the connection."""

@@ -3,6 +3,7 @@
 Takes `serve` and `forward` as plantkeeper-proxy does. The checker must find what it loses.
 """
 
+import asyncio
 import os
 import sys
 from collections.abc import Sequence
@@ -11,7 +12,7 @@ from plantkeeper_proxy import server
 from plantkeeper_proxy.__main__ import main
 from plantkeeper_proxy.errors import StoreError
 from plantkeeper_proxy.ingest import Outcome, Stored, Submission
-from plantkeeper_proxy.store import BatchStore
+from plantkeeper_proxy.store import Batch, BatchStore
 
 LOSE_EVERY = int(os.environ["LOSE_EVERY"])
 
@@ -23,7 +24,10 @@ def is_lost(submission: Submission) -> bool:
 
 
 class LossyStore(BatchStore):
-    async def store_batch(self, submissions: Sequence[Submission]) -> Sequence[Outcome | StoreError]:
+    def store_batch(self, submissions: Sequence[Submission]) -> Batch:
+        return asyncio.get_running_loop().create_task(self._store_most(submissions))
+
+    async def _store_most(self, submissions: Sequence[Submission]) -> Sequence[Outcome | StoreError]:
         outcomes: list[Outcome | StoreError] = []
         for submission in submissions:
             outcomes += [Stored.NEW] if is_lost(submission) else await super().store_batch([submission])

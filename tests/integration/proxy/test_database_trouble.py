@@ -187,7 +187,7 @@ def test_what_is_given_up_is_not_stored_and_the_next_is(database_dsn: str, execu
         holder = psycopg2.connect(database_dsn)
         with holder.cursor() as cursor:
             cursor.execute(LOCK)
-        storing = asyncio.create_task(store.store_batch([reading(2), reading(3)]))
+        storing = store.store_batch([reading(2), reading(3)])
         if end == "the connection is cut":
             kill = (
                 "SELECT pg_terminate_backend(pid) FROM pg_stat_activity "

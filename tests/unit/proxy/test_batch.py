@@ -192,13 +192,13 @@ def test_an_end_in_the_middle_is_told_to_all() -> None:
         batcher = Batcher(store.store_batch, batch_limit=1)
         for number in (1, 2):
             batcher.submit(reading(number), told.append)
-        await asyncio.sleep(0)
-        await asyncio.sleep(0)
-        ending = batcher._committing
-        assert ending is not None
+        ending = asyncio.create_task(batcher.close())
+        while not store.batches:
+            await asyncio.sleep(0)
         ending.cancel()
         with pytest.raises(asyncio.CancelledError):
             await ending
+        store.may_go.release()
         await batcher.close()
         return told
 
