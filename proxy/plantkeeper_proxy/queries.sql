@@ -7,7 +7,7 @@
 -- Returns the positions (from 1) of those that are new, and the version of the keys.
 -- The lock lets ids grow in the order of commits, over several gateways too: no reading ever appears below one that a
 -- forwarder has seen. It is held by the server alone, so that a gateway that hangs holds up no other.
--- The notification names the devices, or nobody where they are too many to name.
+-- `news` is what forwarders are told, or NULL (news.py).
 SELECT pg_advisory_xact_lock(20825, 1);
 WITH input AS MATERIALIZED (
     SELECT nextval('reading_id') AS id, sent.*, CASE WHEN boot IS NOT NULL THEN ARRAY[boot, sequence] END AS counted
@@ -44,12 +44,37 @@ WITH input AS MATERIALIZED (
 ), waiting AS (
     INSERT INTO outbox (reading_id, device_id, idempotency_key, temperature, humidity, light)
     SELECT id, device_id, idempotency_key, temperature, humidity, light FROM fresh
-), news AS (
-    SELECT pg_notify('outbox', CASE WHEN count(*) > 500 THEN '' ELSE string_agg(device_id::text, ',') END)
-    FROM (SELECT DISTINCT device_id FROM fresh) AS devices HAVING count(*) > 0
 )
-SELECT coalesce(array_agg(position), '{}'), (SELECT version FROM device_key_version), (SELECT count(*) FROM news)
+SELECT coalesce(array_agg(position), '{}'), (SELECT version FROM device_key_version),
+    (SELECT pg_notify('outbox', %(news)s::text) WHERE %(news)s IS NOT NULL)
 FROM fresh;
+
+-- name: store_bare
+-- As `store`, for readings without a key that nobody signed, such as boards in the field post: each is new. The lock is
+-- taken within the statement, since nothing is looked up that others may commit meanwhile but the keys' version, and a
+-- key that changes at the same time may as well have changed later.
+WITH turn AS MATERIALIZED (
+    SELECT pg_advisory_xact_lock(20825, 1)
+), input AS MATERIALIZED (
+    SELECT nextval('reading_id') AS id, sent.*
+    FROM turn, unnest(
+        %(device_id)s::integer[], %(temperature)s::float8[], %(humidity)s::float8[], %(light)s::float8[],
+        %(age_s)s::integer[]
+    ) WITH ORDINALITY AS sent (device_id, temperature, humidity, light, age_s, position)
+    WHERE (SELECT version FROM device_key_version) = %(version)s::bigint
+), added AS (
+    INSERT INTO reading (id, device_id, temperature, humidity, light, measured_at)
+    SELECT id, device_id, temperature, humidity, light, now() - age_s * interval '1 second' FROM input
+), waiting AS (
+    INSERT INTO outbox (reading_id, device_id, temperature, humidity, light)
+    SELECT id, device_id, temperature, humidity, light FROM input
+)
+SELECT coalesce(array_agg(position), '{}'), (SELECT version FROM device_key_version),
+    (SELECT pg_notify('outbox', %(news)s::text) WHERE %(news)s IS NOT NULL)
+FROM input;
+
+-- name: tell
+SELECT pg_notify('outbox', %(news)s::text);
 
 -- name: find_by_key
 SELECT temperature, humidity, light FROM reading_key

@@ -155,7 +155,7 @@ async def _serve(settings: GatewaySettings, listen_fd: int | None) -> None:
         await connections.drain(GRACEFUL_TIMEOUT_S)
         await batcher.close()
         gateway.close()
-        hot.close()
+        await hot.end()
         others.close()
         asked.close()
 

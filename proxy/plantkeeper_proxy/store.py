@@ -11,7 +11,8 @@ import asyncio
 import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 import psycopg2
@@ -23,6 +24,7 @@ from plantkeeper_proxy.dialogue import Dialogue, converse, converse_blocking
 from plantkeeper_proxy.errors import StoreError
 from plantkeeper_proxy.ingest import Outcome, Stored, Submission
 from plantkeeper_proxy.key_ring import KeyRing
+from plantkeeper_proxy.news import SPACING_S, News, Telling
 from plantkeeper_proxy.queries import queries
 from plantkeeper_proxy.schema import judge_failure, judge_revision
 from plantkeeper_proxy.session import Session
@@ -36,8 +38,11 @@ JUDGED_AT_MOST = 5  # times, while an operator changes keys
 Batch = asyncio.Future[Sequence[Outcome | StoreError]]
 
 
-def storing(submissions: Sequence[Submission], ring: KeyRing) -> Dialogue[list[Outcome]]:
+def storing(submissions: Sequence[Submission], ring: KeyRing, news: News) -> Dialogue[list[Outcome]]:
     """Judge a batch, and commit what is accepted of it in one transaction, in order.
+
+    Args:
+        news: takes note of the devices, and is told to forwarders with the batch where it is time to.
 
     Returns:
         What became of each.
@@ -52,8 +57,15 @@ def storing(submissions: Sequence[Submission], ring: KeyRing) -> Dialogue[list[O
         accepted = [position for position, verdict in enumerate(verdicts) if not isinstance(verdict, Refused)]
         outcomes: list[Outcome | None] = [verdict if isinstance(verdict, Refused) else None for verdict in verdicts]
         if accepted:
-            arguments = _columns([submissions[position] for position in accepted], [verdicts[p] for p in accepted])
-            [(new, version, _)] = yield "store", {**arguments, "version": ring.version}
+            name, arguments = _statement(
+                [submissions[position] for position in accepted], [verdicts[p] for p in accepted]
+            )
+            news.owe(arguments["device_id"])
+            telling = news.telling()
+            arguments |= {"version": ring.version, "news": None if telling is None else telling.payload}
+            [(new, version, _)] = yield name, arguments
+            if telling is not None:
+                news.told(telling)
         else:  # nobody is refused by keys that have changed
             new, version = [], (yield from device_keys.key_version())
         if version != ring.version:
@@ -68,18 +80,22 @@ def storing(submissions: Sequence[Submission], ring: KeyRing) -> Dialogue[list[O
     raise StoreError("device keys change all the time; is a command about them run in a loop?")
 
 
-def _columns(submissions: Sequence[Submission], verdicts: Sequence[Verdict]) -> dict[str, Any]:
+def _statement(submissions: Sequence[Submission], verdicts: Sequence[Verdict]) -> tuple[str, dict[str, Any]]:
+    """What stores them, and with which columns: the bare statement where there are no keys and no signatures."""
     readings = [submission.reading for submission in submissions]
-    return {
+    columns: dict[str, Any] = {
         "device_id": [reading.device_id for reading in readings],
-        "key": [reading.key for reading in readings],
         "temperature": [reading.temperature for reading in readings],
         "humidity": [reading.humidity for reading in readings],
         "light": [reading.light for reading in readings],
         "age_s": [reading.age_s for reading in readings],
-        "boot": [verdict.boot if isinstance(verdict, Signed) else None for verdict in verdicts],
-        "sequence": [verdict.sequence if isinstance(verdict, Signed) else None for verdict in verdicts],
     }
+    keys = [reading.key for reading in readings]
+    counts = [(verdict.boot, verdict.sequence) if isinstance(verdict, Signed) else (None, None) for verdict in verdicts]
+    if all(key is None for key in keys) and all(boot is None for boot, _ in counts):
+        return "store_bare", columns
+    boots, sequences = map(list, zip(*counts, strict=True))
+    return "store", {**columns, "key": keys, "boot": boots, "sequence": sequences}
 
 
 def _known(submission: Submission, verdict: Verdict) -> Dialogue[Outcome]:
@@ -105,11 +121,14 @@ class BatchStore:
         dsn: libpq connection string or URL.
         ring: the keys that devices sign with.
         wait_s: longest time for a batch, connecting to PostgreSQL included.
+        news_spacing_s: from one notification of forwarders to the next at least.
     """
 
-    def __init__(self, dsn: str, ring: KeyRing, *, wait_s: float = WAIT_S) -> None:
+    def __init__(self, dsn: str, ring: KeyRing, *, wait_s: float = WAIT_S, news_spacing_s: float = SPACING_S) -> None:
         self._dsn, self._ring, self._wait_s = dsn, ring, wait_s
         self._database: Database | None = None
+        self._news = News(asyncio.get_running_loop().time, spacing_s=news_spacing_s)
+        self._teller: asyncio.TimerHandle | None = None
 
     def store_batch(self, submissions: Sequence[Submission]) -> Batch:
         """Commit readings within 5 s; says for each what became of it, and raises nothing.
@@ -132,8 +151,9 @@ class BatchStore:
                 stored.set_exception(result)
             else:
                 stored.set_result(result)
+                self._plan_to_tell()
 
-        converse(self._database, storing(submissions, self._ring), done, due_s=due_s)
+        converse(self._database, storing(submissions, self._ring, self._news), done, due_s=due_s)
         return stored
 
     def _failed(self, submissions: Sequence[Submission], error: StoreError, stored: Batch, due_s: float) -> None:
@@ -171,8 +191,38 @@ class BatchStore:
             raise
         self._database = database
 
+    def _plan_to_tell(self) -> None:
+        """See to it that what is not told with a batch is told without one."""
+        due_in_s = self._news.due_in_s
+        if due_in_s is not None and self._teller is None:
+            self._teller = asyncio.get_running_loop().call_later(due_in_s, self._tell)
+
+    def _tell(self) -> None:
+        self._teller = None
+        telling = self._news.telling()
+        if telling is None:  # a batch has done so
+            self._plan_to_tell()
+        elif self._database is not None and self._database.is_open:  # else forwarders have lost theirs, and look anew
+            self._database.start(queries()["tell"], {"news": telling.payload}, partial(self._told, telling))
+
+    def _told(self, telling: Telling, result: list[Row] | StoreError) -> None:
+        if not isinstance(result, StoreError):
+            self._news.told(telling)
+            self._plan_to_tell()
+
+    async def end(self) -> None:
+        """Tell forwarders what is left to be told, and close the connection."""
+        telling = self._news.telling(at_once=True)
+        if telling is not None and self._database is not None and self._database.is_open:
+            with suppress(StoreError):  # they look from time to time
+                await self._database.run(queries()["tell"], {"news": telling.payload})
+        self.close()
+
     def close(self) -> None:
         """Close the connection."""
+        if self._teller is not None:
+            self._teller.cancel()
+            self._teller = None
         if self._database is not None:
             self._database.close()
 
@@ -189,6 +239,7 @@ class ReadingStore:
     def __init__(self, dsn: str, ring: KeyRing | None = None, *, wait_s: float = WAIT_S) -> None:
         self._dsn, self._ring, self._wait_s = dsn, ring, wait_s
         self._session: Session | None = None
+        self._news = News(time.monotonic, spacing_s=0.0)
         self._lock = threading.Lock()
 
     def store(self, submission: Submission) -> Outcome:
@@ -200,7 +251,7 @@ class ReadingStore:
         """
         assert self._ring is not None
         with self._turn() as session:
-            [outcome] = converse_blocking(session.run, storing([submission], self._ring))
+            [outcome] = converse_blocking(session.run, storing([submission], self._ring, self._news))
             return outcome
 
     def check(self) -> str:

@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 
 from plantkeeper_proxy import device_keys
 from plantkeeper_proxy.authenticity import REPLAYED, LegacyClaim, Policy, Refused, examine
+from plantkeeper_proxy.database import connect
 from plantkeeper_proxy.device_ranges import parse_ranges
 from plantkeeper_proxy.dialogue import converse_blocking
 from plantkeeper_proxy.errors import StoreError
 from plantkeeper_proxy.ingest import Outcome, Stored, Submission
 from plantkeeper_proxy.key_ring import KeyRing
 from plantkeeper_proxy.message import Reading, parse_reading
+from plantkeeper_proxy.news import News
 from plantkeeper_proxy.signature import sign
 from plantkeeper_proxy.store import BatchStore, storing
 from plantkeeper_proxy.vault import Vault
@@ -48,11 +50,12 @@ class Batches:
     def __init__(self, dsn: str) -> None:
         self.vault = Vault([bytes(32)])
         self.ring = KeyRing(self.vault, monotonic_s=lambda: 0.0)
+        self.news = News(lambda: 0.0)
         self.connection = psycopg2.connect(dsn)
         self.connection.autocommit = True
 
     def __call__(self, *submissions: Submission) -> list[Outcome]:
-        return converse_blocking(self.run, storing(submissions, self.ring))
+        return converse_blocking(self.run, storing(submissions, self.ring, self.news))
 
     def run(self, query: str, arguments: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         with self.connection.cursor() as cursor:
@@ -126,6 +129,45 @@ def test_a_revoked_key_is_of_no_use_from_the_next_batch_on(batches: Batches, exe
     assert isinstance(refused, Refused)
     assert refused.reason == "bad_signature"
     assert len(stored(execute)) == 2
+
+
+def test_who_has_signed_elsewhere_must_sign_here_too(batches: Batches, execute: Execute, database_dsn: str) -> None:
+    """Nothing is looked up for readings without keys, but whether keys have changed."""
+    secret = batches.add_key(7)
+    assert batches(legacy(7), legacy(8)) == [Stored.NEW, Stored.NEW]
+    assert Batches(database_dsn)(signed(7, "1-1", secret)) == [Stored.NEW]
+    [refused, other] = batches(legacy(7), legacy(8))
+    assert isinstance(refused, Refused)
+    assert refused.reason == "must_sign"
+    assert other is Stored.NEW
+    assert [row[:2] for row in stored(execute)] == [(7, None), (8, None), (7, "1-1"), (8, None)]
+
+
+def test_forwarders_hear_of_every_device_the_last_one_too(database_dsn: str, execute: Execute) -> None:
+    """The first news go with their batch, the others by themselves shortly after, or at the end if that is first."""
+
+    async def run(spacing_s: float, *, to_the_end: bool) -> list[set[str]]:
+        heard: asyncio.Queue[str] = asyncio.Queue()
+        listener = await connect(database_dsn, name="test", wait_s=5, notified=heard.put_nowait)
+        await listener.run("LISTEN outbox")
+        ring = KeyRing(Vault.without_keys(), monotonic_s=lambda: 0.0)
+        store = BatchStore(database_dsn, ring, news_spacing_s=spacing_s)
+        async with asyncio.timeout(10):
+            assert await store.store_batch([legacy(1), legacy(2)]) == [Stored.NEW, Stored.NEW]
+            first = await heard.get()
+            assert await store.store_batch([legacy(3), legacy(4, "a")]) == [Stored.NEW, Stored.NEW]
+            assert await store.store_batch([legacy(3)]) == [Stored.NEW]
+            if to_the_end:
+                assert heard.empty()
+                await store.end()
+            second = await heard.get()
+        store.close()
+        listener.close()
+        return [set(first.split(",")), set(second.split(","))]
+
+    assert asyncio.run(run(0.3, to_the_end=False)) == [{""}, {"3", "4"}]
+    execute("DELETE FROM reading_key")
+    assert asyncio.run(run(3600.0, to_the_end=True)) == [{""}, {"3", "4"}]
 
 
 def test_one_reading_that_postgresql_refuses_spoils_no_other(database_dsn: str, execute: Execute) -> None:
