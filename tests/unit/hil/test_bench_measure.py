@@ -51,6 +51,8 @@ def test_a_tree_on_a_made_up_proc(tmp_path: Path) -> None:
         (folder / "smaps_rollup").write_text("Pss: 1024 kB\n")
     assert cpu_s([10], tmp_path) == 75 / TICKS_PER_S
     assert pss_mb([10], tmp_path) == 2.0
+    assert cpu_s([10], tmp_path, but=[10]) < 75 / TICKS_PER_S
+    assert pss_mb([10], tmp_path, but=[10]) < 2.0
 
 
 def test_a_real_child_that_works_is_seen_and_counted_after_it_ended() -> None:

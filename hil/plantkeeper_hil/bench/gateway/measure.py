@@ -7,7 +7,7 @@ PostgreSQL's children all map its shared buffers, and their RSS would count them
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -60,10 +60,14 @@ def family(roots: Iterable[int], stats: Mapping[int, Stat]) -> set[int]:
     return found
 
 
-def cpu_s(roots: Iterable[int], proc: Path = PROC) -> float:
-    """CPU seconds so far of process trees."""
+def cpu_s(roots: Iterable[int], proc: Path = PROC, *, but: Collection[int] = ()) -> float:
+    """CPU seconds so far of process trees.
+
+    Args:
+        but: processes in them that do not count.
+    """
     stats = {stat.pid: stat for stat in _stats(proc)}
-    return sum(stats[pid].cpu_ticks for pid in family(roots, stats)) / TICKS_PER_S
+    return sum(stats[pid].cpu_ticks for pid in family(roots, stats) if pid not in but) / TICKS_PER_S
 
 
 def parse_busy_ticks(text: str) -> int:
@@ -78,10 +82,14 @@ def busy_s(proc: Path = PROC) -> float:
     return parse_busy_ticks((proc / "stat").read_text().partition("\n")[0]) / TICKS_PER_S
 
 
-def pss_mb(roots: Iterable[int], proc: Path = PROC) -> float:
-    """Memory of process trees in MiB, shared pages shared out."""
+def pss_mb(roots: Iterable[int], proc: Path = PROC, *, but: Collection[int] = ()) -> float:
+    """Memory of process trees in MiB, shared pages shared out.
+
+    Args:
+        but: processes in them that do not count.
+    """
     stats = {stat.pid: stat for stat in _stats(proc)}
-    texts = (_read(proc / str(pid) / "smaps_rollup") for pid in family(roots, stats))
+    texts = (_read(proc / str(pid) / "smaps_rollup") for pid in family(roots, stats) if pid not in but)
     return sum(parse_pss_bytes(text) for text in texts if text) / MIB
 
 

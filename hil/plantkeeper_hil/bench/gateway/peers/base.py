@@ -45,6 +45,7 @@ class Running:
         stop: ends all.
         stored: readings that it has stored so far; None where it stores none that could be counted.
         dsn: its database, where it has one.
+        observers: processes in those trees that serve this benchmark's questions; what they take is not the peer's.
     """
 
     name: str
@@ -54,6 +55,7 @@ class Running:
     waiting: Callable[[], int] | None = None
     stored: Callable[[], int] | None = None
     dsn: str | None = None
+    observers: tuple[int, ...] = ()
 
 
 class Peer(Protocol):

@@ -100,6 +100,7 @@ class Ours:
             waiting=counts.waiting,
             stored=counts.stored,
             dsn=dsn,
+            observers=(counts.backend_pid,),
         )
 
 
@@ -109,6 +110,7 @@ class Counts:
     def __init__(self, dsn: str) -> None:
         self._connection = psycopg2.connect(dsn)
         self._connection.autocommit = True
+        self.backend_pid = int(self._connection.info.backend_pid)
 
     def stored(self) -> int:
         """Readings that were ever accepted."""

@@ -41,7 +41,8 @@ def observe(
     waiting_before = running.waiting() if running.waiting else 0
     stored_before = running.stored() if running.stored else 0
     foreign_before_s = busy_s() - cpu_s([os.getpid()])
-    cpu_before_s, delivered_before, begin_s = cpu_s(roots), backend.delivered(), time.monotonic()
+    cpu_before_s = cpu_s(roots, but=running.observers)
+    delivered_before, begin_s = backend.delivered(), time.monotonic()
     seen = load()
     elapsed_s = time.monotonic() - begin_s
     delivered = backend.delivered() - delivered_before
@@ -49,7 +50,7 @@ def observe(
     waiting = running.waiting() if running.waiting else 0
     if to_the_end:
         settle(running)
-    used_s = cpu_s(roots) - cpu_before_s
+    used_s = cpu_s(roots, but=running.observers) - cpu_before_s
     stored = running.stored() - stored_before if running.stored else None
     if stored is not None and stored < seen.accepted:
         raise PeerError(
@@ -68,7 +69,7 @@ def observe(
         p50_ms=seen.p50_ms,
         p99_ms=seen.p99_ms,
         cpu_s_per_10k=used_s / seen.accepted * 10_000,
-        pss_mb=pss_mb(roots),
+        pss_mb=pss_mb(roots, but=running.observers),
         generator_share=seen.generator_share,
         extra={
             "refused": seen.refused,

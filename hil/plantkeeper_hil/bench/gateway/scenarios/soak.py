@@ -41,7 +41,9 @@ def run(bench: Bench) -> list[Row]:
 
         def sample() -> None:
             while not over.wait(SAMPLE_S):
-                samples.append((time.monotonic() - begin_s, pss_mb(ours.running.services.values())))
+                samples.append(
+                    (time.monotonic() - begin_s, pss_mb(ours.running.services.values(), but=ours.running.observers))
+                )
 
         sampler = threading.Thread(target=sample)
         sampler.start()
