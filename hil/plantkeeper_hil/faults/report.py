@@ -17,7 +17,7 @@ from plantkeeper_hil.faults.check import Verdict
 
 # the load has no journal: it gives up nothing, and reports nothing
 BREACHES = tuple(kind.value for kind in Kind if kind is not Kind.MISREPORTED)
-SUMS = ("acknowledged", *BREACHES, "repeats", "parked", "unpromised", "overtaken", "wall_s")
+SUMS = ("acknowledged", *BREACHES, "repeats", "parked", "unpromised", "overtaken", "late", "wall_s")
 FINDINGS_KEPT, FINDINGS_SHOWN = 20, 3
 
 
@@ -44,6 +44,7 @@ class FaultResult:
     parked: int = 0
     unpromised: int = 0
     overtaken: int = 0
+    late: int = 0
     wall_s: float = 0.0
     answers: Mapping[str, int] = field(default_factory=dict)
     notes: Mapping[str, Any] = field(default_factory=dict)
@@ -63,6 +64,7 @@ class FaultResult:
             parked=verdict.parked,
             unpromised=verdict.unpromised,
             overtaken=verdict.overtaken,
+            late=verdict.late,
             wall_s=round(wall_s, 2),
             answers=dict(answers),
             notes=dict(notes),

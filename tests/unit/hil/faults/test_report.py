@@ -42,9 +42,11 @@ def test_a_failed_test_or_too_few_readings_or_none_at_all_are_no_pass() -> None:
 
 
 def test_a_verdict_becomes_figures() -> None:
-    verdict = Verdict(9, 8, 1, 1, 2, 1)
+    verdict = Verdict(9, 8, 1, 1, 2, 1, late=3)
     made = FaultResult.of("x", verdict, wall_s=1.234, answers={"200": 9}, notes={"kills": 2})
-    assert (made.acknowledged, made.repeats, made.parked, made.unpromised, made.overtaken) == (9, 1, 1, 2, 1)
+    assert (made.acknowledged, made.repeats, made.parked, made.unpromised) == (9, 1, 1, 2)
+    assert (made.overtaken, made.late) == (1, 3)
+    assert summary([made], seed=1, wanted=1)["late"] == 3
     assert (made.wall_s, made.answers, made.notes, made.findings) == (1.23, {"200": 9}, {"kills": 2}, [])
 
 
