@@ -119,11 +119,14 @@ class Database:
             StoreError: it failed, `__cause__` says how; or there was no answer in time, and nobody knows.
         """
         ended = self._loop.create_future()
-        self.start(query, arguments, partial(_settle, ended))
+        statement = self._start(_Statement(query, arguments, partial(_settle, ended), float("inf")))
         try:
             result: list[Row] | StoreError = await ended
         except BaseException:
-            self.close()
+            if statement in self._waiting:
+                self._waiting.remove(statement)
+            else:
+                self.close()
             raise
         if isinstance(result, StoreError):
             raise result
@@ -141,11 +144,7 @@ class Database:
             done: is told the rows of the last statement, or why there are none; never within this call.
             due_s: wait until then at most, by the loop's clock.
         """
-        statement = _Statement(query, arguments, done, due_s)
-        if self._statement is None:
-            self._begin(statement)
-        else:
-            self._waiting.append(statement)
+        self._start(_Statement(query, arguments, done, due_s))
 
     @contextmanager
     def deaf(self) -> Generator[None]:
@@ -171,24 +170,28 @@ class Database:
             self._fd = -1
             self._connection.close()
 
+    def _start(self, statement: _Statement) -> _Statement:
+        if self._statement is None:
+            self._begin(statement)
+        else:
+            self._waiting.append(statement)
+        return statement
+
     def _begin(self, statement: _Statement) -> None:
         self._statement = statement
-        statement.timer = self._loop.call_at(
-            min(self._loop.time() + self._wait_s, statement.due_s), self._give_up, statement
-        )
+        now_s = self._loop.time()
+        if now_s >= statement.due_s:
+            self._loop.call_soon(self._end, statement, StoreError("PostgreSQL was busy; nothing was sent to it"))
+            return
+        statement.timer = self._loop.call_at(min(now_s + self._wait_s, statement.due_s), self._give_up, statement)
         try:
             query, arguments = statement.query, statement.arguments
             if arguments:
                 query, arguments = self._prepared(statement, query, arguments)
             if self._send(query, arguments) == extensions.POLL_OK:
                 self._loop.call_soon(self._ready)
-        except psycopg2.Error as error:
+        except Exception as error:
             self._loop.call_soon(self._end, statement, self._failure(error))
-        except Exception as bug:  # such as a text that cannot be encoded
-            self._drop()
-            failure = StoreError(f"internal error: {bug!r}")
-            failure.__cause__ = bug
-            self._loop.call_soon(self._end, statement, failure)
 
     def _prepared(
         self, statement: _Statement, query: str, arguments: Mapping[str, Any]
@@ -226,6 +229,8 @@ class Database:
         if self._statement is not None:
             self._go_on(self._statement)
             return
+        if self._fd < 0:
+            return
         try:
             self._connection.poll()
         except psycopg2.Error:
@@ -246,7 +251,7 @@ class Database:
                 return
             cursor = self._cursor
             rows = cursor.fetchall() if cursor is not None and cursor.description is not None else []
-        except psycopg2.Error as error:
+        except Exception as error:
             self._end(statement, self._failure(error))
             return
         try:
@@ -254,11 +259,13 @@ class Database:
         finally:
             self._end(statement, rows)
 
-    def _failure(self, error: psycopg2.Error) -> StoreError:
+    def _failure(self, error: Exception) -> StoreError:
         """What to say of it; a connection that is not as it was before the statement is of no more use."""
-        if self._connection.closed or self._connection.info.transaction_status > extensions.TRANSACTION_STATUS_ACTIVE:
+        bug = not isinstance(error, psycopg2.Error)  # such as a text that cannot be encoded
+        status = self._connection.info.transaction_status
+        if bug or self._connection.closed or status > extensions.TRANSACTION_STATUS_ACTIVE:
             self._drop()
-        failure = StoreError(f"PostgreSQL failed: {reason(error)}")
+        failure = StoreError(f"internal error: {error!r}" if bug else f"PostgreSQL failed: {reason(error)}")
         failure.__cause__ = error
         return failure
 

@@ -30,7 +30,9 @@ REPORT_SOONEST_S = 1.0
 RECONNECT_S = 1.0
 MARGIN_S = 2.0
 SPACING_S = 0.1
-ENOUGH = 16
+DRAIN_SPACING_S = 0.004
+REST = 0.25  # of the CPU time that was used, while a backlog drains
+ENOUGH = 32
 READINGS_A_LOOK = 8
 log = logging.getLogger(__name__)
 
@@ -53,6 +55,7 @@ class Forwarder:
         random: 0 ≤ random() < 1, for the jitter of pauses.
         ready: called once the outbox is watched, and after each report, every 15 s.
         monotonic_s, epoch_s: clocks.
+        cpu_s: the CPU time that this process used so far.
     """
 
     def __init__(
@@ -66,10 +69,11 @@ class Forwarder:
         ready: Callable[[], None] = lambda: None,
         monotonic_s: Callable[[], float] = time.monotonic,
         epoch_s: Callable[[], float] = time.time,
+        cpu_s: Callable[[], float] = time.process_time,
     ) -> None:
         self._connect, self._upstream, self._ready = connect, upstream, ready
         self._connections, self._unknown_sensor_attempts = connections, unknown_sensor_attempts
-        self._random, self._monotonic_s, self._epoch_s = random, monotonic_s, epoch_s
+        self._random, self._monotonic_s, self._epoch_s, self._cpu_s = random, monotonic_s, epoch_s, cpu_s
         self._attempt_s = upstream.timeout_s + MARGIN_S
         self._lease_s = 2 * self._attempt_s
         self._breaker = Breaker(random)
@@ -80,6 +84,7 @@ class Forwarder:
         self._results: list[tuple[Lane, Outcome]] = []
         self._sending = 0
         self._scan_at_s = self._report_at_s = self._reported_s = self._looked_s = 0.0
+        self._cpu_then_s = cpu_s()
         self._stopping = False
         self._wake = asyncio.Event()
 
@@ -307,17 +312,28 @@ class Forwarder:
     async def _let_more_come(self, outbox: Outbox) -> None:
         """Look again only after a while, or when there is enough to do, so that many share what a look costs.
 
-        The first reading after a quiet time does not wait.
+        The first reading after a quiet time does not wait. While more devices wait than are served at once, looks
+        follow each other closely, and after each comes a rest: boards that post meanwhile need the processor more.
         """
-        until_s = self._looked_s + SPACING_S
+        drains = self._count_due(1) > 0 and not self._free()
+        until_s = self._looked_s + (DRAIN_SPACING_S if drains else SPACING_S)
         with outbox.deaf():
             while not self._stopping and outbox.is_open:
                 pause_s = until_s - self._monotonic_s()
-                to_do = len(self._results) + self._agenda.count_due(self._monotonic_s(), ENOUGH)
+                to_do = len(self._results) + self._count_due(min(ENOUGH, self._free()))
                 if pause_s <= 0 or to_do >= ENOUGH or self._only_a_backlog_goes_on():
                     break
                 await self._nap(pause_s)
-        self._looked_s = self._monotonic_s()
+            if drains:
+                await asyncio.sleep(REST * (self._cpu_s() - self._cpu_then_s))
+        self._looked_s, self._cpu_then_s = self._monotonic_s(), self._cpu_s()
+
+    def _count_due(self, most: int) -> int:
+        return self._agenda.count_due(self._monotonic_s(), most)
+
+    def _free(self) -> int:
+        """How many more devices may be served now."""
+        return self._breaker.may_send(self._monotonic_s(), len(self._lanes), self._connections)
 
     def _only_a_backlog_goes_on(self) -> bool:
         """Whether all that was sent is answered, and devices have more waiting: nobody is left to wait for."""

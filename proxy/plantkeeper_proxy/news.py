@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 SPACING_S = 0.05
-NAMED_AT_MOST = 500  # devices: a notification takes 8000 bytes
+PAYLOAD_CHARACTERS = 7_900  # a notification takes 8000 bytes (PostgreSQL's documentation of NOTIFY)
+KEPT = 10_000  # devices; whoever makes up numbers while nothing can be told fills no memory
 
 
 class Telling(NamedTuple):
@@ -20,10 +21,12 @@ class Telling(NamedTuple):
     Args:
         payload: device numbers, or nothing: look for yourself.
         devices: that it tells of.
+        overflows: how often there were too many to keep by then.
     """
 
     payload: str
     devices: frozenset[int]
+    overflows: int
 
 
 class News:
@@ -40,16 +43,21 @@ class News:
         self._clock_s, self._spacing_s = clock_s, spacing_s
         self._owed: set[int] = set()
         self._told_s = float("-inf")
-        self._told_ever = False
+        self._overflows, self._overflows_told = 1, 0  # the one before us may have owed anything
 
     def owe(self, devices: Iterable[int]) -> None:
         """These devices sent something."""
         self._owed.update(devices)
+        if len(self._owed) > KEPT:
+            self._owed.clear()
+            self._overflows += 1
 
     @property
     def due_in_s(self) -> float | None:
         """When it is time to tell; None where there is nothing to tell."""
-        return max(0.0, self._told_s + self._spacing_s - self._clock_s()) if self._owed else None
+        if not self._owed and self._overflows == self._overflows_told:
+            return None
+        return max(0.0, self._told_s + self._spacing_s - self._clock_s())
 
     def telling(self, *, at_once: bool = False) -> Telling | None:
         """The notification to be sent now, if there is one; to be confirmed by `told`.
@@ -57,12 +65,19 @@ class News:
         Args:
             at_once: whenever the last one was.
         """
-        if self.due_in_s != 0.0 and not (at_once and self._owed):
+        due_in_s = self.due_in_s
+        if due_in_s is None or (due_in_s > 0.0 and not at_once):
             return None
-        unnamed = not self._told_ever or len(self._owed) > NAMED_AT_MOST
-        return Telling("" if unnamed else ",".join(map(str, self._owed)), frozenset(self._owed))
+        if self._overflows > self._overflows_told:
+            return Telling("", frozenset(self._owed), self._overflows)
+        payload = ",".join(map(str, self._owed))
+        if len(payload) <= PAYLOAD_CHARACTERS:
+            return Telling(payload, frozenset(self._owed), 0)
+        payload = payload[: payload.rindex(",", 0, PAYLOAD_CHARACTERS)]  # the others next time
+        return Telling(payload, frozenset(map(int, payload.split(","))), 0)
 
     def told(self, telling: Telling) -> None:
         """It was committed."""
         self._owed -= telling.devices
-        self._told_s, self._told_ever = self._clock_s(), True
+        self._overflows_told = max(self._overflows_told, telling.overflows)
+        self._told_s = self._clock_s()

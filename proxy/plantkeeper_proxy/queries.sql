@@ -50,14 +50,11 @@ SELECT coalesce(array_agg(position), '{}'), (SELECT version FROM device_key_vers
 FROM fresh;
 
 -- name: store_bare
--- As `store`, for readings without a key that nobody signed, such as boards in the field post: each is new. The lock is
--- taken within the statement, since nothing is looked up that others may commit meanwhile but the keys' version, and a
--- key that changes at the same time may as well have changed later.
-WITH turn AS MATERIALIZED (
-    SELECT pg_advisory_xact_lock(20825, 1)
-), input AS MATERIALIZED (
+-- As `store`, for readings without a key that nobody signed, such as boards in the field post: each is new.
+SELECT pg_advisory_xact_lock(20825, 1);
+WITH input AS MATERIALIZED (
     SELECT nextval('reading_id') AS id, sent.*
-    FROM turn, unnest(
+    FROM unnest(
         %(device_id)s::integer[], %(temperature)s::float8[], %(humidity)s::float8[], %(light)s::float8[],
         %(age_s)s::integer[]
     ) WITH ORDINALITY AS sent (device_id, temperature, humidity, light, age_s, position)

@@ -35,6 +35,9 @@ WAIT_S = 5.0
 STATEMENT_SHARE = 0.75
 NAME = "plantkeeper-gateway"
 JUDGED_AT_MOST = 5  # times, while an operator changes keys
+GRACE_S = 0.01
+AGAIN_S = 1.0  # after news could not be told
+LAST_WORD_S = 1.0
 Batch = asyncio.Future[Sequence[Outcome | StoreError]]
 
 
@@ -129,6 +132,9 @@ class BatchStore:
         self._database: Database | None = None
         self._news = News(asyncio.get_running_loop().time, spacing_s=news_spacing_s)
         self._teller: asyncio.TimerHandle | None = None
+        self._reconnecting: asyncio.Task[None] | None = None
+        self._connecting = asyncio.Lock()
+        self._ended = False
 
     def store_batch(self, submissions: Sequence[Submission]) -> Batch:
         """Commit readings within 5 s; says for each what became of it, and raises nothing.
@@ -145,13 +151,15 @@ class BatchStore:
         stored: Batch = asyncio.get_running_loop().create_future()
 
         def done(result: list[Outcome] | Exception) -> None:
+            if not isinstance(result, Exception):
+                _settle(stored, result)
+                self._plan_to_tell()
+                return
             if isinstance(result, StoreError):
                 self._failed(submissions, result, stored, due_s)
-            elif isinstance(result, Exception):
-                stored.set_exception(result)
             else:
-                stored.set_result(result)
-                self._plan_to_tell()
+                _settle(stored, result)
+            self._plan_to_tell(AGAIN_S)
 
         converse(self._database, storing(submissions, self._ring, self._news), done, due_s=due_s)
         return stored
@@ -159,11 +167,11 @@ class BatchStore:
     def _failed(self, submissions: Sequence[Submission], error: StoreError, stored: Batch, due_s: float) -> None:
         if len(submissions) > 1 and is_about_a_reading(error):
             one_by_one = asyncio.get_running_loop().create_task(self._store_one_by_one(submissions, due_s))
-            one_by_one.add_done_callback(lambda done: stored.set_result(done.result()))
+            one_by_one.add_done_callback(lambda done: _settle(stored, done.exception() or done.result()))
             return
         if isinstance(error.__cause__, psycopg2.errors.ReadOnlySqlTransaction):
             self.close()  # a primary that became a standby: the next connection may find the new one
-        stored.set_result([error] * len(submissions))
+        _settle(stored, [error] * len(submissions))
 
     async def _store_one_by_one(self, submissions: Sequence[Submission], due_s: float) -> list[Outcome | StoreError]:
         return [outcome for submission in submissions for outcome in await self._store([submission], due_s)]
@@ -181,41 +189,64 @@ class BatchStore:
         return await self._store(submissions, due_s)
 
     async def _connect(self, due_s: float) -> None:
-        database = await connect(self._dsn, name=NAME, wait_s=self._wait_s * STATEMENT_SHARE)
-        try:
-            await database.run(queries()["make_durable"])
-            if asyncio.get_running_loop().time() > due_s - self._wait_s * STATEMENT_SHARE:
-                raise StoreError("PostgreSQL took too long to connect; nothing was sent to it")
-        except BaseException:
-            database.close()
-            raise
-        self._database = database
+        async with self._connecting:
+            if self._database is not None and self._database.is_open:
+                return
+            database = await connect(self._dsn, name=NAME, wait_s=self._wait_s * STATEMENT_SHARE)
+            try:
+                await database.run(queries()["make_durable"])
+                if asyncio.get_running_loop().time() > due_s - self._wait_s * STATEMENT_SHARE:
+                    raise StoreError("PostgreSQL took too long to connect; nothing was sent to it")
+            except BaseException:
+                database.close()
+                raise
+            self._database = database
 
-    def _plan_to_tell(self) -> None:
-        """See to it that what is not told with a batch is told without one."""
+    def _plan_to_tell(self, at_least_s: float = 0.0) -> None:
+        """See to it that what is not told with a batch is told without one, a moment after a batch could have."""
         due_in_s = self._news.due_in_s
-        if due_in_s is not None and self._teller is None:
-            self._teller = asyncio.get_running_loop().call_later(due_in_s, self._tell)
+        if due_in_s is not None and self._teller is None and not self._ended:
+            wait_s = max(due_in_s + GRACE_S, at_least_s)
+            self._teller = asyncio.get_running_loop().call_later(wait_s, self._tell)
 
     def _tell(self) -> None:
         self._teller = None
         telling = self._news.telling()
         if telling is None:  # a batch has done so
             self._plan_to_tell()
-        elif self._database is not None and self._database.is_open:  # else forwarders have lost theirs, and look anew
+        elif self._database is not None and self._database.is_open:
             self._database.start(queries()["tell"], {"news": telling.payload}, partial(self._told, telling))
+        else:
+            self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
 
     def _told(self, telling: Telling, result: list[Row] | StoreError) -> None:
-        if not isinstance(result, StoreError):
+        if isinstance(result, StoreError):
+            self._plan_to_tell(AGAIN_S)
+        else:
             self._news.told(telling)
             self._plan_to_tell()
 
+    async def _reconnect(self) -> None:
+        """For the news' sake, where no batch comes that would."""
+        due_s = asyncio.get_running_loop().time() + self._wait_s
+        try:
+            async with asyncio.timeout_at(due_s):
+                await self._connect(due_s)
+        except (StoreError, TimeoutError):
+            self._plan_to_tell(AGAIN_S)
+        else:
+            self._tell()
+
     async def end(self) -> None:
         """Tell forwarders what is left to be told, and close the connection."""
+        self._ended = True
+        if self._reconnecting is not None:
+            self._reconnecting.cancel()
         telling = self._news.telling(at_once=True)
         if telling is not None and self._database is not None and self._database.is_open:
-            with suppress(StoreError):  # they look from time to time
-                await self._database.run(queries()["tell"], {"news": telling.payload})
+            with suppress(StoreError, TimeoutError):  # they look from time to time
+                async with asyncio.timeout(LAST_WORD_S):
+                    await self._database.run(queries()["tell"], {"news": telling.payload})
         self.close()
 
     def close(self) -> None:
@@ -225,6 +256,15 @@ class BatchStore:
             self._teller = None
         if self._database is not None:
             self._database.close()
+
+
+def _settle(stored: Batch, result: Sequence[Outcome | StoreError] | BaseException) -> None:
+    if stored.done():  # cancelled: the gateway ends
+        return
+    if isinstance(result, BaseException):
+        stored.set_exception(result)
+    else:
+        stored.set_result(result)
 
 
 class ReadingStore:

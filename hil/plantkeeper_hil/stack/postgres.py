@@ -27,7 +27,7 @@ READY_TIMEOUT_S = 30.0
 # Small, since it serves one gateway; durable as in production: fsync and synchronous_commit stay on.
 SETTINGS = """
 listen_addresses = ''
-shared_buffers = 16MB
+shared_buffers = 32MB
 max_connections = 40
 max_wal_size = 128MB
 autovacuum_max_workers = 1

@@ -104,6 +104,50 @@ def test_calls_take_turns(database_dsn: str) -> None:
     asyncio.run(run())
 
 
+def test_what_cannot_be_sent_is_told_at_once(database_dsn: str) -> None:
+    async def run() -> None:
+        database = await connect(database_dsn, name="test", wait_s=60)
+        ended: asyncio.Queue[object] = asyncio.Queue()
+        async with asyncio.timeout(10):
+            assert await database.run("CREATE TABLE late (number integer); SELECT 1") == [(1,)]
+            insert = "INSERT INTO late VALUES (%(n)s::integer) RETURNING number"
+            database.start(insert, {"n": 1}, ended.put_nowait, due_s=asyncio.get_running_loop().time() - 0.001)
+            assert ended.empty()  # never from within
+            assert "nothing was sent" in str(await ended.get())
+            database.start(insert, {"n": 2}, ended.put_nowait)
+            assert await ended.get() == [(2,)]
+            assert await database.run("SELECT number FROM late") == [(2,)]
+            with pytest.raises(StoreError, match="NUL"):
+                await database.run("SELECT %(a)s::text", {"a": "a\0b"})
+            assert not database.is_open
+            with pytest.raises(StoreError, match="closed"):
+                await database.run("SELECT 1")
+
+    asyncio.run(run())
+
+
+def test_who_no_longer_waits_for_a_turn_harms_nobody(database_dsn: str) -> None:
+    async def run() -> None:
+        database = await connect(database_dsn, name="test", wait_s=60)
+        async with asyncio.timeout(10):
+            first = asyncio.create_task(database.run("SELECT 1, pg_sleep(0.05)"))
+            second = asyncio.create_task(database.run("SELECT 2"))
+            third = asyncio.create_task(database.run("SELECT 3"))
+            await asyncio.sleep(0)
+            second.cancel()
+            assert (await first)[0][0] == 1
+            assert await third == [(3,)]
+            running = asyncio.create_task(database.run("SELECT 4, pg_sleep(60)"))
+            waiting = asyncio.create_task(database.run("SELECT 5"))
+            await asyncio.sleep(0)
+            running.cancel()
+            with pytest.raises(StoreError, match="closed"):
+                await waiting
+            assert not database.is_open
+
+    asyncio.run(run())
+
+
 def test_news_and_the_end_are_told_without_asking(database_dsn: str) -> None:
     async def run() -> None:
         heard: list[str] = []

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from plantkeeper_proxy import device_keys
 from plantkeeper_proxy.authenticity import REPLAYED, LegacyClaim, Policy, Refused, examine
+from plantkeeper_proxy.batch import Batcher
 from plantkeeper_proxy.database import connect
 from plantkeeper_proxy.device_ranges import parse_ranges
 from plantkeeper_proxy.dialogue import converse_blocking
@@ -168,6 +169,60 @@ def test_forwarders_hear_of_every_device_the_last_one_too(database_dsn: str, exe
     assert asyncio.run(run(0.3, to_the_end=False)) == [{""}, {"3", "4"}]
     execute("DELETE FROM reading_key")
     assert asyncio.run(run(3600.0, to_the_end=True)) == [{""}, {"3", "4"}]
+
+
+def test_news_that_could_not_be_told_are_told_over_the_next_connection(
+    database_dsn: str, execute: Execute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("plantkeeper_proxy.store.AGAIN_S", 0.01)
+
+    async def run() -> list[str]:
+        heard: asyncio.Queue[str] = asyncio.Queue()
+        listener = await connect(database_dsn, name="test", wait_s=5, notified=heard.put_nowait)
+        await listener.run("LISTEN outbox")
+        ring = KeyRing(Vault.without_keys(), monotonic_s=lambda: 0.0)
+        store = BatchStore(database_dsn, ring, news_spacing_s=0.2)
+        async with asyncio.timeout(10):
+            assert await store.store_batch([legacy(1)]) == [Stored.NEW]
+            assert await store.store_batch([legacy(2)]) == [Stored.NEW]
+            execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database() "
+                "AND application_name = 'plantkeeper-gateway'"
+            )  # and nobody posts any more
+            payloads = [await heard.get(), await heard.get()]
+            await store.end()
+        listener.close()
+        return payloads
+
+    assert asyncio.run(run()) == ["", "2"]
+
+
+def test_a_bug_met_by_one_reading_leaves_nobody_without_an_answer(
+    database_dsn: str, execute: Execute, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def run() -> list[object]:
+        store = BatchStore(database_dsn, KeyRing(Vault.without_keys(), monotonic_s=lambda: 0.0))
+        batcher = Batcher(store.store_batch)
+        told: list[object] = []
+        for submission in (legacy(1), legacy(2, light=5000.0), legacy(3)):
+            batcher.submit(submission, told.append)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        monkeypatch.setattr(store, "_store", broken)
+        async with asyncio.timeout(10):
+            await batcher.close()
+            monkeypatch.undo()
+            batcher.submit(legacy(4), told.append)
+            await batcher.close()
+        await store.end()
+        return told
+
+    def broken(*_arguments: object) -> None:
+        raise ZeroDivisionError("boom")
+
+    *failed, last = asyncio.run(run())
+    assert ["boom" in str(outcome) for outcome in failed] == [True] * 3
+    assert last is Stored.NEW
 
 
 def test_one_reading_that_postgresql_refuses_spoils_no_other(database_dsn: str, execute: Execute) -> None:

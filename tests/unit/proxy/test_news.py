@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plantkeeper_proxy.news import NAMED_AT_MOST, News
+from plantkeeper_proxy.news import KEPT, News
 
 
 class Clock:
@@ -18,13 +18,12 @@ class Clock:
 
 def test_the_first_news_say_nothing_but_look_for_yourself() -> None:
     news = News(Clock())
-    assert news.telling() is None
-    assert news.due_in_s is None
     news.owe([7])
     telling = news.telling()
     assert telling is not None
     assert telling.payload == ""  # a gateway that died may have owed more
     news.told(telling)
+    assert news.due_in_s is None
     assert news.telling(at_once=True) is None
 
 
@@ -48,15 +47,37 @@ def test_what_follows_shortly_after_is_told_together() -> None:
     assert sorted(second.payload.split(",")) == ["2", "3"]
 
 
-def test_too_many_to_name_are_not_named() -> None:
-    news = News(Clock(), spacing_s=0.0)
-    for devices, named in ((range(1), False), (range(NAMED_AT_MOST), True), (range(NAMED_AT_MOST + 1), False)):
-        news.owe(devices)
-        telling = news.telling()
-        assert telling is not None
-        assert bool(telling.payload) is named
-        assert len(telling.payload) < 8000
+def told_in_turn(news: News) -> list[str]:
+    payloads: list[str] = []
+    while (telling := news.telling()) is not None:
+        payloads.append(telling.payload)
         news.told(telling)
+    return payloads
+
+
+def test_many_are_named_in_several_notifications() -> None:
+    news = News(Clock(), spacing_s=0.0)
+    assert told_in_turn(news) == [""]
+    devices = set(range(1_000_000_000, 1_000_000_000 + 2000))
+    news.owe(devices)
+    payloads = told_in_turn(news)
+    assert len(payloads) == 3
+    assert all(0 < len(payload) < 8000 for payload in payloads)
+    named = [int(number) for payload in payloads for number in payload.split(",")]
+    assert len(named) == len(devices)
+    assert set(named) == devices
+
+
+def test_too_many_to_keep_are_not_kept() -> None:
+    news = News(Clock(), spacing_s=0.0)
+    assert told_in_turn(news) == [""]
+    news.owe(range(KEPT + 1))
+    before = news.telling()
+    assert before is not None
+    assert (before.payload, before.devices) == ("", frozenset())
+    news.owe(range(KEPT + 1))  # once more, while it is on its way
+    news.told(before)
+    assert told_in_turn(news) == [""]
 
 
 steps = st.one_of(
@@ -85,10 +106,11 @@ def test_nobody_is_forgotten_and_the_distance_is_kept(history: list[tuple[str, o
                     assert not owed or clock.now_s - told_at_s[-1] < 0.05
                     continue
                 assert telling.devices == owed
-                assert not told_at_s or telling.payload == "" or set(map(int, telling.payload.split(","))) == owed
+                assert telling.payload == "" or set(map(int, telling.payload.split(","))) == owed
+                assert bool(telling.payload) is bool(told_at_s)
                 if committed:
                     news.told(telling)
                     assert not told_at_s or clock.now_s - told_at_s[-1] > 0.05 - 1e-9
                     told_at_s.append(clock.now_s)
                     owed.clear()
-        assert (news.due_in_s is None) is not bool(owed)
+        assert (news.due_in_s is None) is (not owed and bool(told_at_s))
