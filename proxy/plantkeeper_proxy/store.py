@@ -124,7 +124,7 @@ class BatchStore:
         dsn: libpq connection string or URL.
         ring: the keys that devices sign with.
         wait_s: longest time for a batch, connecting to PostgreSQL included.
-        news_spacing_s: from one notification of forwarders to the next at least.
+        news_spacing_s: from one notification of forwarders to the next, unless there is much to tell.
     """
 
     def __init__(self, dsn: str, ring: KeyRing, *, wait_s: float = WAIT_S, news_spacing_s: float = SPACING_S) -> None:

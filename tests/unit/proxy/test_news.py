@@ -5,7 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from plantkeeper_proxy.news import KEPT, News
+from plantkeeper_proxy.news import KEPT, MUCH, News
 
 
 class Clock:
@@ -45,6 +45,16 @@ def test_what_follows_shortly_after_is_told_together() -> None:
     assert second is not None
     assert second == at_once
     assert sorted(second.payload.split(",")) == ["2", "3"]
+
+
+def test_much_is_told_at_once() -> None:
+    news = News(Clock(), spacing_s=3600.0)
+    assert told_in_turn(news) == [""]
+    news.owe(range(MUCH - 1))
+    assert told_in_turn(news) == []
+    news.owe([MUCH])
+    [payload] = told_in_turn(news)
+    assert len(payload.split(",")) == MUCH
 
 
 def told_in_turn(news: News) -> list[str]:
