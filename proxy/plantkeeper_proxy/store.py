@@ -11,7 +11,7 @@ import asyncio
 import threading
 import time
 from collections.abc import Generator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
@@ -24,10 +24,11 @@ from plantkeeper_proxy.dialogue import Dialogue, converse, converse_blocking
 from plantkeeper_proxy.errors import StoreError
 from plantkeeper_proxy.ingest import Outcome, Stored, Submission
 from plantkeeper_proxy.key_ring import KeyRing
-from plantkeeper_proxy.news import SPACING_S, News, Telling
+from plantkeeper_proxy.news import SPACING_S, News
 from plantkeeper_proxy.queries import queries
 from plantkeeper_proxy.schema import judge_failure, judge_revision
 from plantkeeper_proxy.session import Session
+from plantkeeper_proxy.teller import Teller
 
 WAIT_S = 5.0
 # of which a statement may take so much, by our clock; the server gives it up earlier, so that it is known what became
@@ -35,9 +36,6 @@ WAIT_S = 5.0
 STATEMENT_SHARE = 0.75
 NAME = "plantkeeper-gateway"
 JUDGED_AT_MOST = 5  # times, while an operator changes keys
-GRACE_S = 0.01
-AGAIN_S = 1.0  # after news could not be told
-LAST_WORD_S = 1.0
 Batch = asyncio.Future[Sequence[Outcome | StoreError]]
 
 
@@ -131,10 +129,8 @@ class BatchStore:
         self._dsn, self._ring, self._wait_s = dsn, ring, wait_s
         self._database: Database | None = None
         self._news = News(asyncio.get_running_loop().time, spacing_s=news_spacing_s)
-        self._teller: asyncio.TimerHandle | None = None
-        self._reconnecting: asyncio.Task[None] | None = None
+        self._teller = Teller(self._news, lambda: self._connected(self._due_s()))
         self._connecting = asyncio.Lock()
-        self._ended = False
 
     def store_batch(self, submissions: Sequence[Submission]) -> Batch:
         """Commit readings within 5 s; says for each what became of it, and raises nothing.
@@ -142,7 +138,20 @@ class BatchStore:
         A reading that PostgreSQL refuses by itself spoils no other: the batch is then stored one by one. Nothing else
         is tried twice: where a connection breaks, nobody knows whether the batch was committed.
         """
-        return self._store(submissions, asyncio.get_running_loop().time() + self._wait_s)
+        return self._store(submissions, self._due_s())
+
+    async def end(self) -> None:
+        """Tell forwarders what is left to be told, and close the connection."""
+        await self._teller.end(self._database)
+        self.close()
+
+    def close(self) -> None:
+        """Close the connection."""
+        if self._database is not None:
+            self._database.close()
+
+    def _due_s(self) -> float:
+        return asyncio.get_running_loop().time() + self._wait_s
 
     def _store(self, submissions: Sequence[Submission], due_s: float) -> Batch:
         """By callbacks where there is a connection: a task and its timeouts would cost a lone reading a fifth more."""
@@ -151,15 +160,11 @@ class BatchStore:
         stored: Batch = asyncio.get_running_loop().create_future()
 
         def done(result: list[Outcome] | Exception) -> None:
-            if not isinstance(result, Exception):
-                _settle(stored, result)
-                self._plan_to_tell()
-                return
             if isinstance(result, StoreError):
                 self._failed(submissions, result, stored, due_s)
             else:
                 _settle(stored, result)
-            self._plan_to_tell(AGAIN_S)
+            self._teller.plan(failed=isinstance(result, Exception))
 
         converse(self._database, storing(submissions, self._ring, self._news), done, due_s=due_s)
         return stored
@@ -167,7 +172,7 @@ class BatchStore:
     def _failed(self, submissions: Sequence[Submission], error: StoreError, stored: Batch, due_s: float) -> None:
         if len(submissions) > 1 and is_about_a_reading(error):
             one_by_one = asyncio.get_running_loop().create_task(self._store_one_by_one(submissions, due_s))
-            one_by_one.add_done_callback(lambda done: _settle(stored, done.exception() or done.result()))
+            one_by_one.add_done_callback(partial(_pass_on, stored))
             return
         if isinstance(error.__cause__, psycopg2.errors.ReadOnlySqlTransaction):
             self.close()  # a primary that became a standby: the next connection may find the new one
@@ -180,82 +185,35 @@ class BatchStore:
         self, submissions: Sequence[Submission], due_s: float
     ) -> Sequence[Outcome | StoreError]:
         try:
-            async with asyncio.timeout_at(due_s):
-                await self._connect(due_s)
-        except TimeoutError:
-            return [StoreError(f"PostgreSQL did not answer within {self._wait_s:g} s")] * len(submissions)
+            await self._connected(due_s)
         except StoreError as error:
             return [error] * len(submissions)
         return await self._store(submissions, due_s)
 
-    async def _connect(self, due_s: float) -> None:
-        async with self._connecting:
-            if self._database is not None and self._database.is_open:
-                return
-            database = await connect(self._dsn, name=NAME, wait_s=self._wait_s * STATEMENT_SHARE)
-            try:
-                await database.run(queries()["make_durable"])
-                if asyncio.get_running_loop().time() > due_s - self._wait_s * STATEMENT_SHARE:
-                    raise StoreError("PostgreSQL took too long to connect; nothing was sent to it")
-            except BaseException:
-                database.close()
-                raise
-            self._database = database
+    async def _connected(self, due_s: float) -> Database:
+        """The connection, or a new one.
 
-    def _plan_to_tell(self, at_least_s: float = 0.0) -> None:
-        """See to it that what is not told with a batch is told without one, a moment after a batch could have."""
-        due_in_s = self._news.due_in_s
-        if due_in_s is not None and self._teller is None and not self._ended:
-            wait_s = max(due_in_s + GRACE_S, at_least_s)
-            self._teller = asyncio.get_running_loop().call_later(wait_s, self._tell)
-
-    def _tell(self) -> None:
-        self._teller = None
-        telling = self._news.telling()
-        if telling is None:  # a batch has done so
-            self._plan_to_tell()
-        elif self._database is not None and self._database.is_open:
-            self._database.start(queries()["tell"], {"news": telling.payload}, partial(self._told, telling))
-        else:
-            self._reconnecting = asyncio.get_running_loop().create_task(self._reconnect())
-
-    def _told(self, telling: Telling, result: list[Row] | StoreError) -> None:
-        if isinstance(result, StoreError):
-            self._plan_to_tell(AGAIN_S)
-        else:
-            self._news.told(telling)
-            self._plan_to_tell()
-
-    async def _reconnect(self) -> None:
-        """For the news' sake, where no batch comes that would."""
-        due_s = asyncio.get_running_loop().time() + self._wait_s
+        Raises:
+            StoreError: there is none to be had in time.
+        """
         try:
-            async with asyncio.timeout_at(due_s):
-                await self._connect(due_s)
-        except (StoreError, TimeoutError):
-            self._plan_to_tell(AGAIN_S)
-        else:
-            self._tell()
+            async with asyncio.timeout_at(due_s), self._connecting:
+                if self._database is None or not self._database.is_open:
+                    self._database = await self._connect(due_s)
+                return self._database
+        except TimeoutError as error:
+            raise StoreError(f"PostgreSQL did not answer within {self._wait_s:g} s") from error
 
-    async def end(self) -> None:
-        """Tell forwarders what is left to be told, and close the connection."""
-        self._ended = True
-        if self._reconnecting is not None:
-            self._reconnecting.cancel()
-        telling = self._news.telling(at_once=True)
-        if telling is not None and self._database is not None and self._database.is_open:
-            with suppress(StoreError, TimeoutError):  # they look from time to time
-                async with asyncio.timeout(LAST_WORD_S):
-                    await self._database.run(queries()["tell"], {"news": telling.payload})
-        self.close()
-
-    def close(self) -> None:
-        """Close the connection."""
-        if self._teller is not None:
-            self._teller.cancel()
-            self._teller = None
-        if self._database is not None:
-            self._database.close()
+    async def _connect(self, due_s: float) -> Database:
+        database = await connect(self._dsn, name=NAME, wait_s=self._wait_s * STATEMENT_SHARE)
+        try:
+            await database.run(queries()["make_durable"])
+            if asyncio.get_running_loop().time() > due_s - self._wait_s * STATEMENT_SHARE:
+                raise StoreError("PostgreSQL took too long to connect; nothing was sent to it")
+        except BaseException:
+            database.close()
+            raise
+        return database
 
 
 def _settle(stored: Batch, result: Sequence[Outcome | StoreError] | BaseException) -> None:
@@ -265,6 +223,11 @@ def _settle(stored: Batch, result: Sequence[Outcome | StoreError] | BaseExceptio
         stored.set_exception(result)
     else:
         stored.set_result(result)
+
+
+def _pass_on(stored: Batch, done: asyncio.Future[list[Outcome | StoreError]]) -> None:
+    if not done.cancelled():  # the gateway ends
+        _settle(stored, done.exception() or done.result())
 
 
 class ReadingStore:

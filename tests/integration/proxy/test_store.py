@@ -174,7 +174,7 @@ def test_forwarders_hear_of_every_device_the_last_one_too(database_dsn: str, exe
 def test_news_that_could_not_be_told_are_told_over_the_next_connection(
     database_dsn: str, execute: Execute, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("plantkeeper_proxy.store.AGAIN_S", 0.01)
+    monkeypatch.setattr("plantkeeper_proxy.teller.AGAIN_S", 0.01)
 
     async def run() -> list[str]:
         heard: asyncio.Queue[str] = asyncio.Queue()

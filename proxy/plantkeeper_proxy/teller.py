@@ -1,0 +1,83 @@
+"""Tells forwarders the news that no batch of readings took along."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from plantkeeper_proxy.database import Database
+from plantkeeper_proxy.errors import StoreError
+from plantkeeper_proxy.news import News, Telling
+from plantkeeper_proxy.queries import queries
+
+GRACE_S = 0.01  # a batch that comes by then takes them along
+AGAIN_S = 1.0  # after something could not be stored or told
+LAST_WORD_S = 1.0
+log = logging.getLogger(__name__)
+
+
+class Teller:
+    """Sees to it that news are told, over a new connection where there is none. To be used within one event loop.
+
+    Args:
+        connected: gives the connection that there is, or a new one, or raises a StoreError.
+    """
+
+    def __init__(self, news: News, connected: Callable[[], Awaitable[Database]]) -> None:
+        self._news, self._connected = news, connected
+        self._timer: asyncio.TimerHandle | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._ended = False
+
+    def plan(self, *, failed: bool = False) -> None:
+        """Tell what there is to tell when it is time, unless a batch does.
+
+        Args:
+            failed: something could not be stored or told; wait a while.
+        """
+        due_in_s = self._news.due_in_s
+        if due_in_s is not None and self._timer is None and self._task is None and not self._ended:
+            wait_s = max(due_in_s + GRACE_S, AGAIN_S if failed else 0.0)
+            self._timer = asyncio.get_running_loop().call_later(wait_s, self._begin)
+
+    async def end(self, database: Database | None) -> None:
+        """Tell what is left, if that does not take long; nothing is told afterwards."""
+        self._ended = True
+        if self._timer is not None:
+            self._timer.cancel()
+        task = self._task
+        if task is not None:
+            await asyncio.wait([task], timeout=LAST_WORD_S)
+            task.cancel()
+        telling = self._news.telling(at_once=True)
+        if telling is not None and database is not None and database.is_open:
+            with suppress(StoreError, TimeoutError):  # forwarders look from time to time
+                async with asyncio.timeout(LAST_WORD_S):
+                    await self._tell(database, telling)
+
+    def _begin(self) -> None:
+        self._timer = None
+        if self._news.telling() is None:  # a batch has told
+            self.plan()
+        else:
+            self._task = asyncio.get_running_loop().create_task(self._tell_now())
+
+    async def _tell_now(self) -> None:
+        failed = True
+        try:
+            database = await self._connected()
+            telling = self._news.telling()
+            if telling is not None:
+                await self._tell(database, telling)
+            failed = False
+        except StoreError as error:
+            log.warning("forwarders could not be told of new readings: %s", error)
+        finally:
+            self._task = None
+            self.plan(failed=failed)
+
+    async def _tell(self, database: Database, telling: Telling) -> None:
+        await database.run(queries()["tell"], {"news": telling.payload})
+        self._news.told(telling)
