@@ -70,12 +70,13 @@ def prepare(query: str, name: str) -> tuple[str, str]:
 class _Statement:
     """A statement, or several as one transaction, that somebody waits for."""
 
-    __slots__ = ("arguments", "done", "due_s", "execution", "query", "timer")
+    __slots__ = ("arguments", "done", "due_s", "execution", "has_failed", "query", "timer")
 
     def __init__(self, query: str, arguments: Mapping[str, Any] | None, done: Done, due_s: float) -> None:
         self.query, self.arguments, self.done, self.due_s = query, arguments, done, due_s
         self.timer: asyncio.TimerHandle | None = None
         self.execution: tuple[str, Mapping[str, Any]] | None = None  # follows the preparation that runs
+        self.has_failed = False  # which is about to be told
 
 
 class Database:
@@ -125,7 +126,7 @@ class Database:
         except BaseException:
             if statement in self._waiting:
                 self._waiting.remove(statement)
-            else:
+            elif statement is self._statement:
                 self.close()
             raise
         if isinstance(result, StoreError):
@@ -161,7 +162,7 @@ class Database:
         """Close the connection; what runs fails."""
         self._drop()
         if self._statement is not None:
-            self._loop.call_soon(self._end, self._statement, StoreError("the connection to PostgreSQL was closed"))
+            self._fail_soon(self._statement, StoreError("the connection to PostgreSQL was closed"))
 
     def _drop(self) -> None:
         if self._fd >= 0:
@@ -181,7 +182,7 @@ class Database:
         self._statement = statement
         now_s = self._loop.time()
         if now_s >= statement.due_s:
-            self._loop.call_soon(self._end, statement, StoreError("PostgreSQL was busy; nothing was sent to it"))
+            self._fail_soon(statement, StoreError("PostgreSQL was busy until it was too late to ask it"))
             return
         statement.timer = self._loop.call_at(min(now_s + self._wait_s, statement.due_s), self._give_up, statement)
         try:
@@ -191,7 +192,7 @@ class Database:
             if self._send(query, arguments) == extensions.POLL_OK:
                 self._loop.call_soon(self._ready)
         except Exception as error:
-            self._loop.call_soon(self._end, statement, self._failure(error))
+            self._fail_soon(statement, self._failure(error))
 
     def _prepared(
         self, statement: _Statement, query: str, arguments: Mapping[str, Any]
@@ -227,7 +228,8 @@ class Database:
     def _ready(self) -> None:
         """The connection may be read, or written to where that is waited for."""
         if self._statement is not None:
-            self._go_on(self._statement)
+            if not self._statement.has_failed:
+                self._go_on(self._statement)
             return
         if self._fd < 0:
             return
@@ -268,6 +270,11 @@ class Database:
         failure = StoreError(f"internal error: {error!r}" if bug else f"PostgreSQL failed: {reason(error)}")
         failure.__cause__ = error
         return failure
+
+    def _fail_soon(self, statement: _Statement, failure: StoreError) -> None:
+        """Never from within `start` or `close`."""
+        statement.has_failed = True
+        self._loop.call_soon(self._end, statement, failure)
 
     def _give_up(self, statement: _Statement) -> None:
         self._drop()

@@ -32,6 +32,7 @@ MARGIN_S = 2.0
 SPACING_S = 0.1
 DRAIN_SPACING_S = 0.004
 REST = 0.25  # of the CPU time that was used, while a backlog drains
+LONGEST_REST_S = 0.05
 ENOUGH = 32
 READINGS_A_LOOK = 8
 log = logging.getLogger(__name__)
@@ -304,6 +305,8 @@ class Forwarder:
         now_s = self._monotonic_s()
         if self._results or any(lane.state is State.READY for lane in self._lanes.values()):
             return 0.0
+        if self._stopping:  # only what is on its way is waited for
+            return REPORT_SOONEST_S if self._sending else 0.0
         next_s = min(self._scan_at_s, max(self._report_at_s, self._reported_s + REPORT_SOONEST_S))
         if self._breaker.may_send(float("inf"), len(self._lanes), self._connections):
             next_s = min(next_s, max(self._agenda.next_s(), self._breaker.next_s()))
@@ -325,7 +328,7 @@ class Forwarder:
                     break
                 await self._nap(pause_s)
             if drains:
-                await asyncio.sleep(REST * (self._cpu_s() - self._cpu_then_s))
+                await asyncio.sleep(min(LONGEST_REST_S, REST * (self._cpu_s() - self._cpu_then_s)))
         self._looked_s, self._cpu_then_s = self._monotonic_s(), self._cpu_s()
 
     def _count_due(self, most: int) -> int:
@@ -336,8 +339,9 @@ class Forwarder:
         return self._breaker.may_send(self._monotonic_s(), len(self._lanes), self._connections)
 
     def _only_a_backlog_goes_on(self) -> bool:
-        """Whether all that was sent is answered, and devices have more waiting: nobody is left to wait for."""
-        return not self._sending and any(len(lane.readings) > 1 or lane.more for lane, _ in self._results)
+        """Whether a good part of the lanes are answered and have more waiting: the others are no reason to wait."""
+        going_on = sum(len(lane.readings) > 1 or lane.more for lane, _ in self._results)
+        return 0 < going_on >= min(ENOUGH, len(self._lanes) // 2)
 
     async def _nap(self, timeout_s: float) -> None:
         """Sleep until there is something new, or the time has come."""

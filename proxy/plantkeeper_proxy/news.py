@@ -22,11 +22,13 @@ class Telling(NamedTuple):
     Args:
         payload: device numbers, or nothing: look for yourself.
         devices: that it tells of.
+        serial: of what was owed by then; a reading that comes after it is not told by it.
         overflows: how often there were too many to keep by then.
     """
 
     payload: str
     devices: frozenset[int]
+    serial: int
     overflows: int
 
 
@@ -42,13 +44,15 @@ class News:
 
     def __init__(self, clock_s: Callable[[], float], *, spacing_s: float = SPACING_S) -> None:
         self._clock_s, self._spacing_s = clock_s, spacing_s
-        self._owed: set[int] = set()
+        self._owed: dict[int, int] = {}  # the serial of the latest that each sent
+        self._serial = 0
         self._told_s = float("-inf")
         self._overflows, self._overflows_told = 1, 0  # the one before us may have owed anything
 
     def owe(self, devices: Iterable[int]) -> None:
         """These devices sent something."""
-        self._owed.update(devices)
+        self._serial += 1
+        self._owed.update(dict.fromkeys(devices, self._serial))
         if len(self._owed) > KEPT:
             self._owed.clear()
             self._overflows += 1
@@ -72,15 +76,17 @@ class News:
         if due_in_s is None or (due_in_s > 0.0 and not at_once):
             return None
         if self._overflows > self._overflows_told:
-            return Telling("", frozenset(self._owed), self._overflows)
+            return Telling("", frozenset(self._owed), self._serial, self._overflows)
         payload = ",".join(map(str, self._owed))
         if len(payload) <= PAYLOAD_CHARACTERS:
-            return Telling(payload, frozenset(self._owed), 0)
+            return Telling(payload, frozenset(self._owed), self._serial, 0)
         payload = payload[: payload.rindex(",", 0, PAYLOAD_CHARACTERS)]  # the others next time
-        return Telling(payload, frozenset(map(int, payload.split(","))), 0)
+        return Telling(payload, frozenset(map(int, payload.split(","))), self._serial, 0)
 
     def told(self, telling: Telling) -> None:
-        """It was committed."""
-        self._owed -= telling.devices
+        """It was committed; another may be on its way."""
+        for device_id in telling.devices:
+            if self._owed.get(device_id, telling.serial + 1) <= telling.serial:
+                del self._owed[device_id]
         self._overflows_told = max(self._overflows_told, telling.overflows)
         self._told_s = self._clock_s()

@@ -156,6 +156,7 @@ class BatchStore:
     def _store(self, submissions: Sequence[Submission], due_s: float) -> Batch:
         """By callbacks where there is a connection: a task and its timeouts would cost a lone reading a fifth more."""
         if self._database is None or not self._database.is_open:
+            self._teller.stand_aside()
             return asyncio.get_running_loop().create_task(self._connect_and_store(submissions, due_s))
         stored: Batch = asyncio.get_running_loop().create_future()
 

@@ -7,6 +7,8 @@ import logging
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
+import psycopg2
+
 from plantkeeper_proxy.database import Database
 from plantkeeper_proxy.errors import StoreError
 from plantkeeper_proxy.news import News, Telling
@@ -28,6 +30,7 @@ class Teller:
     def __init__(self, news: News, connected: Callable[[], Awaitable[Database]]) -> None:
         self._news, self._connected = news, connected
         self._timer: asyncio.TimerHandle | None = None
+        self._due_s = 0.0
         self._task: asyncio.Task[None] | None = None
         self._ended = False
 
@@ -38,9 +41,19 @@ class Teller:
             failed: something could not be stored or told; wait a while.
         """
         due_in_s = self._news.due_in_s
-        if due_in_s is not None and self._timer is None and self._task is None and not self._ended:
-            wait_s = max(due_in_s + GRACE_S, AGAIN_S if failed else 0.0)
-            self._timer = asyncio.get_running_loop().call_later(wait_s, self._begin)
+        if due_in_s is not None and self._task is None and not self._ended:
+            loop = asyncio.get_running_loop()
+            due_s = loop.time() + max(due_in_s + GRACE_S, AGAIN_S if failed else 0.0)
+            if self._timer is not None:
+                if self._due_s <= due_s:
+                    return
+                self._timer.cancel()
+            self._due_s, self._timer = due_s, loop.call_at(due_s, self._begin)
+
+    def stand_aside(self) -> None:
+        """Somebody connects who is in more of a hurry; try again later."""
+        if self._task is not None:
+            self._task.cancel()
 
     async def end(self, database: Database | None) -> None:
         """Tell what is left, if that does not take long; nothing is told afterwards."""
@@ -79,5 +92,10 @@ class Teller:
             self.plan(failed=failed)
 
     async def _tell(self, database: Database, telling: Telling) -> None:
-        await database.run(queries()["tell"], {"news": telling.payload})
+        try:
+            await database.run(queries()["tell"], {"news": telling.payload})
+        except StoreError as error:
+            if isinstance(error.__cause__, psycopg2.errors.ReadOnlySqlTransaction):
+                database.close()  # a primary that became a standby: the next connection may find the new one
+            raise
         self._news.told(telling)

@@ -144,6 +144,65 @@ def test_crashes_between_any_two_steps_repeat_nothing_but_the_newest(database_ds
     assert backend.most_at_once == 1, f"seed {seed}"
 
 
+def test_one_request_that_hangs_holds_up_no_other_device(database_dsn: str) -> None:
+    """Each look would wait a tenth of a second for it, with a hundred looks to go."""
+    devices, each = 24, 100
+    values = "SELECT id, 1 + id %% %s FROM generate_series(1, %s) AS id"
+    execute(database_dsn, f"INSERT INTO outbox (reading_id, device_id) {values}", devices, devices * each)
+
+    class Hanging(Backend):
+        async def attempt(self, reading: Waiting, done: Callable[[Outcome], None]) -> None:
+            if reading.device_id == 1:
+                await others_are_there.wait()
+            await super().attempt(reading, done)
+            if sum(map(len, self.effects.values())) == (devices - 1) * each:
+                others_are_there.set()
+
+    others_are_there = asyncio.Event()
+    backend = Hanging(lambda _reading: Delivered())
+    backend.timeout_s = 60.0
+
+    async def run() -> None:
+        one = forwarder(database_dsn, backend, connections=64)
+        task = asyncio.create_task(one.run())
+        async with asyncio.timeout(5):
+            await others_are_there.wait()
+        await until_empty(database_dsn)
+        one.stop()
+        await task
+
+    asyncio.run(run())
+    assert {len(ids) for ids in backend.effects.values()} == {each}
+
+
+@pytest.mark.parametrize("news", [set(), {2}])
+def test_a_stop_waits_for_what_is_on_its_way_and_for_nothing_else(database_dsn: str, news: set[int]) -> None:
+    """Neither until the next report, in 15 s, nor by looking again and again."""
+    execute(database_dsn, "INSERT INTO outbox (reading_id, device_id) VALUES (1, 1)")
+    backend = Backend(lambda _reading: Delivered(), delay_s=lambda: 0.3)
+    rounds = 0
+
+    def count_round() -> float:
+        nonlocal rounds
+        rounds += 1
+        return 0.0
+
+    async def run() -> None:
+        one = forwarder(database_dsn, backend, cpu_s=count_round)
+        task = asyncio.create_task(one.run())
+        async with asyncio.timeout(5):
+            while not backend.sent:
+                await asyncio.sleep(0.001)
+            one.stop()
+            one._hear(news)
+            await task
+
+    asyncio.run(run())
+    assert backend.effects == {1: [1]}
+    assert rounds < 20
+    assert execute(database_dsn, "SELECT FROM outbox") == []
+
+
 def test_one_device_that_is_refused_for_good_stops_no_other(database_dsn: str) -> None:
     expected = fill(database_dsn)
     unknown = Retry("401", device_only=True)

@@ -204,6 +204,7 @@ def test_a_bug_met_by_one_reading_leaves_nobody_without_an_answer(
         store = BatchStore(database_dsn, KeyRing(Vault.without_keys(), monotonic_s=lambda: 0.0))
         batcher = Batcher(store.store_batch)
         told: list[object] = []
+        assert await store.store_batch([legacy(9)]) == [Stored.NEW]
         for submission in (legacy(1), legacy(2, light=5000.0), legacy(3)):
             batcher.submit(submission, told.append)
         await asyncio.sleep(0)
