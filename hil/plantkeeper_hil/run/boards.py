@@ -64,14 +64,16 @@ def live_together(boards: Sequence[UnoBoard], virtual_s: float, *, progress: Cal
             stop.set()
 
     threads = [threading.Thread(target=work, args=(board,), name=f"board-{board.config.device_id}") for board in boards]
-    for thread in threads:
-        thread.start()
+    started: list[threading.Thread] = []
     try:
         for thread in threads:
-            thread.join()
-    except BaseException:
-        stop.set()
+            thread.start()
+            started.append(thread)
         for thread in threads:
+            thread.join()
+    except BaseException:  # Ctrl-C, which may come before all have started
+        stop.set()
+        for thread in started:
             thread.join()
         raise
     finally:

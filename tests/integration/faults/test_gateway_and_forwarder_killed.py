@@ -11,11 +11,13 @@ WINDOW_S = 1.0
 def test_gateway_and_forwarder_killed(trial: Trial) -> None:
     trial.reach(0.2)
     kills = 4 if trial.size.full else 1
+    step = 0.6 / kills
     for kill in range(kills):
+        begin = 0.2 + step * kill
         trial.world.fault("late_answer", seconds=WINDOW_S)
-        trial.allow_until_applied(0.9, more=1)
-        trial.wait(0.2 + 0.5 * (kill + trial.random.random()) / kills)
-        trial.allow(1.0)  # so that readings are on their way to the gateway, too
+        trial.allow_until_applied(begin + 0.1 * step, more=1)
+        trial.allow(begin + step)
+        trial.wait(begin + step * (0.15 + 0.1 * trial.random.random()))  # most of the step is still to come
         trial.world.kill("gateway", "forwarder1")
         trial.world.mend()
         trial.world.restart("gateway", "forwarder1")
