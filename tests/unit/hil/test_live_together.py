@@ -36,7 +36,8 @@ class Board:
 @pytest.mark.parametrize("at", [0, 1, 2])
 def test_ctrl_c_before_all_have_started_stops_those_that_have(at: int, monkeypatch: pytest.MonkeyPatch) -> None:
     boards = [Board(device_id) for device_id in (1, 2, 3)]
-    start, started = threading.Thread.start, []
+    start = threading.Thread.start
+    started: list[threading.Thread] = []
 
     def interrupted(thread: threading.Thread) -> None:
         if len(started) == at:
